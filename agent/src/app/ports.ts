@@ -1,0 +1,129 @@
+// What the agent's loops need from the world. Adapters know this file and never each other.
+import type { GpuUuid } from '@astrago/shared/domain/ids';
+import type { Profile } from '@astrago/shared/domain/mig/profile';
+import type { LiveSlice, WantedSlice } from '@astrago/shared/domain/mig/slice';
+
+/** One GPU as the driver lists it at one moment. */
+export interface ObservedGpu {
+  readonly uuid: GpuUuid;
+  readonly index: number;
+  /** Product name as printed. */
+  readonly model: string;
+  readonly pciBusId: string;
+  /** Whole board; absent when the driver did not say. */
+  readonly memoryMiB: number | undefined;
+  readonly migCapable: boolean;
+  readonly migEnabled: boolean;
+  /** The mode after the next reset, where it differs from the current one. */
+  readonly migPending: boolean | undefined;
+  /** From the device's own listing; empty when it cannot be cut, or did not say yet. */
+  readonly profiles: readonly Profile[];
+  readonly slices: readonly LiveSlice[];
+}
+
+export interface ObservedNode {
+  readonly driverVersion: string | undefined;
+  readonly gpus: readonly ObservedGpu[];
+}
+
+export interface ObservedProcess {
+  readonly gpuUuid: GpuUuid;
+  /** Absent on a GPU that is not cut. */
+  readonly gpuInstanceId: number | undefined;
+  readonly computeInstanceId: number | undefined;
+  readonly pid: number;
+  readonly name: string;
+  readonly usedMemoryMiB: number | undefined;
+}
+
+/** A value that was not measured is absent. */
+export interface Reading {
+  readonly gpuUuid: GpuUuid;
+  readonly utilizationRatio: number | undefined;
+  readonly memoryUsedMiB: number | undefined;
+  readonly temperatureCelsius: number | undefined;
+  readonly powerWatts: number | undefined;
+}
+
+export type DriverFaultCode =
+  /** Did not end within its time; its process may still be there. */
+  | 'timed-out'
+  /** An earlier command on this GPU has not ended, so none was started. */
+  | 'busy-with-hung-command'
+  | 'gpu-in-use'
+  | 'insufficient-resources'
+  | 'unknown-profile'
+  | 'not-found'
+  | 'needs-reset'
+  | 'no-permission'
+  | 'gpu-lost'
+  /** No driver, no library, no nvidia-smi. */
+  | 'driver-unavailable'
+  | 'unreadable-output'
+  | 'failed';
+
+/** nvidia-smi did not do what it was asked. */
+export class DriverFault extends Error {
+  override name = 'DriverFault';
+  readonly code: DriverFaultCode;
+  /** What it printed, both streams, shortened. */
+  readonly output: string;
+  constructor(code: DriverFaultCode, facts: { readonly command: readonly string[]; readonly output?: string; readonly cause?: unknown }) {
+    super(`${code}: nvidia-smi ${facts.command.join(' ')}${facts.output ? `: ${facts.output.trim().split('\n')[0]}` : ''}`, { cause: facts.cause });
+    this.code = code;
+    this.output = facts.output ?? '';
+  }
+}
+
+export type ModeChange = 'done' | 'pending';
+
+/** The GPUs of this machine. Every method throws {@link DriverFault}, and every one ends within its time limit. */
+export interface GpuDriver {
+  /** All GPUs, fresh. */
+  observe(signal: AbortSignal): Promise<ObservedNode>;
+  /** One GPU, fresh; names no other GPU on its command lines (I5). */
+  observeGpu(gpu: GpuUuid, signal: AbortSignal): Promise<ObservedGpu>;
+  /** Compute processes of all GPUs with the instance they are in. */
+  observeProcesses(signal: AbortSignal): Promise<readonly ObservedProcess[]>;
+  readings(signal: AbortSignal): Promise<readonly Reading[]>;
+  /** `pending` when only a reset makes it so. */
+  setMigMode(gpu: GpuUuid, enabled: boolean, signal: AbortSignal): Promise<ModeChange>;
+  resetGpu(gpu: GpuUuid, signal: AbortSignal): Promise<void>;
+  /** Creates the GPU instance at its start and its default compute instance. May leave the one without the other: re-list. */
+  createSlice(gpu: GpuUuid, slice: WantedSlice, signal: AbortSignal): Promise<void>;
+  /** Creates the default compute instance of a GPU instance that has none. */
+  completeSlice(gpu: GpuUuid, gpuInstanceId: number, signal: AbortSignal): Promise<void>;
+  /** Destroys compute instances and then the GPU instance. */
+  destroySlice(gpu: GpuUuid, gpuInstanceId: number, signal: AbortSignal): Promise<void>;
+}
+
+/** What became of a launched command. */
+export type ProcessState =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'running'; readonly pid: number; readonly startedAtMs: number }
+  | { readonly kind: 'exited'; readonly exitCode: number; readonly startedAtMs: number | undefined; readonly endedAtMs: number }
+  /** It was started, its supervisor is gone, and no exit code was left. */
+  | { readonly kind: 'lost'; readonly startedAtMs: number | undefined };
+
+export interface LaunchRequest {
+  readonly allocation: string;
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Absent: a directory of the allocation's own. */
+  readonly workingDirectory: string | undefined;
+}
+
+/** The workload processes of this machine. They outlive the agent; starting is idempotent by allocation. */
+export interface ProcessLauncher {
+  /** Starts the command unless this allocation was ever started before; throws when it cannot be started at all. */
+  start(request: LaunchRequest): Promise<void>;
+  state(allocation: string): Promise<ProcessState>;
+  /** Signals every process of the allocation, its supervisor excepted. */
+  signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Pids that belong to the allocation, its supervisor included. */
+  pids(allocation: string): Promise<readonly number[]>;
+  /** Removes what is kept of an ended allocation: output, exit code. */
+  forget(allocation: string): Promise<void>;
+  /** Ids of all allocations of which something is kept. */
+  known(): Promise<readonly string[]>;
+}

@@ -1,0 +1,131 @@
+import type { GpuUuid } from '@astrago/shared/domain/ids';
+import { DriverFault, type DriverFaultCode } from '../app/ports.ts';
+import { classify, codeOf, type Verdict } from './classify.ts';
+import { runCommand, type CommandEnd, type CommandKind, type CommandSurroundings } from './command.ts';
+import { Lanes, type Claim } from './lanes.ts';
+import type { Parsed } from './parsed.ts';
+
+/** Told of every command that was asked for, the refused ones included; for metrics. Must not throw. */
+export interface CommandObservation {
+  readonly kind: CommandKind;
+  readonly ms: number;
+  readonly outcome: 'done' | 'aborted' | DriverFaultCode;
+}
+
+/** A read-only command and how to read its answer. */
+export interface Question<T> {
+  readonly args: readonly string[];
+  readonly gpu: GpuUuid | 'all';
+  readonly read: (text: string) => Parsed<T>;
+  /** An error exit with this text is an answer of its own: nvidia-smi reports "none" as a failure. */
+  readonly none?: { readonly text: RegExp; readonly value: T };
+}
+
+export interface Change {
+  readonly args: readonly string[];
+  readonly gpu: GpuUuid;
+  readonly kind: 'mutate' | 'reset';
+  /** With no other command of ours on this GPU. */
+  readonly alone: boolean;
+}
+
+const outputMax = 2_000;
+
+/** Runs commands in their lanes and turns what they print into answers or {@link DriverFault}. */
+export class Asking {
+  readonly #around: CommandSurroundings;
+  readonly #onCommand: (observation: CommandObservation) => void;
+  readonly #lanes = new Lanes();
+
+  constructor(deps: { readonly around: CommandSurroundings; readonly onCommand: (observation: CommandObservation) => void }) {
+    this.#around = deps.around;
+    this.#onCommand = deps.onCommand;
+  }
+
+  get hungCount(): number {
+    return this.#lanes.hungCount;
+  }
+
+  /** Asks again once when the answer cannot be read: listings are known to fail now and then. */
+  async ask<T>(question: Question<T>, signal: AbortSignal): Promise<T> {
+    try {
+      return await this.#askOnce(question, signal);
+    } catch (fault) {
+      const flaky = fault instanceof DriverFault && (fault.code === 'unreadable-output' || fault.code === 'failed');
+      if (!flaky || signal.aborted) throw fault;
+      return await this.#askOnce(question, signal);
+    }
+  }
+
+  /** What the command came to, faults thrown. */
+  async change(change: Change, signal: AbortSignal): Promise<Exclude<Verdict, { kind: 'fault' }>['kind']> {
+    const claim: Claim = { gpu: change.gpu, manner: change.alone ? 'alone' : 'change' };
+    return await this.#run(change.args, change.kind, claim, signal, (exitCode, stdout, stderr) => {
+      const output = `${stdout}\n${stderr}`;
+      const verdict = classify(exitCode, output);
+      if (verdict.kind === 'fault') throw faultOf(verdict.code, change.args, output);
+      return verdict.kind;
+    });
+  }
+
+  async #askOnce<T>(question: Question<T>, signal: AbortSignal): Promise<T> {
+    const { args, none, read } = question;
+    return await this.#run(args, 'query', { gpu: question.gpu, manner: 'look' }, signal, (exitCode, stdout, stderr) => {
+      const output = `${stdout}\n${stderr}`;
+      if (exitCode !== 0) {
+        if (none?.text.test(output) === true) return none.value;
+        throw faultOf(codeOf(exitCode, output), args, output);
+      }
+      // Warnings of loaders and libraries go to stderr beside a good answer.
+      const answer = read(stdout.trim() === '' ? stderr : stdout);
+      if (answer.kind === 'parsed') return answer.value;
+      throw faultOf('unreadable-output', args, `${answer.reason}: ${answer.line}\n${output}`);
+    });
+  }
+
+  async #run<T>(
+    args: readonly string[],
+    kind: CommandKind,
+    claim: Claim,
+    signal: AbortSignal,
+    answer: (exitCode: number | undefined, stdout: string, stderr: string) => T,
+  ): Promise<T> {
+    const startMs = this.#around.clock.elapsedMs();
+    let outcome: CommandObservation['outcome'] = 'failed';
+    try {
+      if ((await this.#lanes.enter(claim, signal)) === 'hung') throw faultOf('busy-with-hung-command', args);
+      const end = await this.#runInLane({ args, kind }, claim, signal);
+      if (end.kind === 'not-started') throw new DriverFault(isMissing(end.cause) ? 'driver-unavailable' : 'failed', { command: args, cause: end.cause });
+      if (end.kind === 'abandoned') {
+        if (end.why === 'aborted') throw signal.reason;
+        throw faultOf(end.why === 'timed-out' ? 'timed-out' : 'unreadable-output', args);
+      }
+      const value = answer(end.exitCode, end.stdout, end.stderr);
+      outcome = 'done';
+      return value;
+    } catch (thrown) {
+      if (thrown instanceof DriverFault) outcome = thrown.code;
+      else if (signal.aborted) outcome = 'aborted';
+      throw thrown;
+    } finally {
+      this.#onCommand({ kind, ms: this.#around.clock.elapsedMs() - startMs, outcome });
+    }
+  }
+
+  async #runInLane(request: { readonly args: readonly string[]; readonly kind: CommandKind }, claim: Claim, signal: AbortSignal): Promise<CommandEnd> {
+    const end = await runCommand(request, this.#around, signal);
+    if (end.kind === 'abandoned' && !end.ended) this.#lanes.abandon(claim, end.gone);
+    else this.#lanes.leave(claim);
+    return end;
+  }
+}
+
+function faultOf(code: DriverFaultCode, command: readonly string[], output = ''): DriverFault {
+  return new DriverFault(code, { command, output: output.trim().slice(0, outputMax) });
+}
+
+/** No program there, or nothing that can be run; anything else is this machine short of something. */
+function isMissing(cause: unknown): boolean {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  return code === 'ENOENT' || code === 'EACCES' || code === 'ENOTDIR' || code === 'ENOEXEC';
+}

@@ -1,0 +1,150 @@
+import type { ChildProcess } from 'node:child_process';
+import type { GpuUuid } from '@astrago/shared/domain/ids';
+import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
+import { type Clock, systemClock } from '@astrago/shared/runtime/clock';
+import { DriverFault, type GpuDriver, type ModeChange, type ObservedGpu, type ObservedNode, type ObservedProcess, type Reading } from '../app/ports.ts';
+import { allOrEach } from './all-or-each.ts';
+import { Asking, type CommandObservation } from './asking.ts';
+import { type CommandLimits, defaultLimits } from './command.ts';
+import { Looking, noDevices } from './looking.ts';
+import { type LoggedProcess, parseDeviceLog } from './parse-device-log.ts';
+import { parseReadings, readingFields } from './readings.ts';
+import { oneGpu, type Scope } from './scope.ts';
+
+export interface SmiDriverOptions {
+  /** Path or name of nvidia-smi. */
+  readonly program: string;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly clock?: Clock;
+  readonly limits?: Partial<CommandLimits>;
+  readonly onCommand?: (observation: CommandObservation) => void;
+  /** How a command past its limit is ended; SIGKILL unless a test plays a child that cannot be killed. */
+  readonly kill?: (child: ChildProcess) => void;
+}
+
+export interface SmiDriver extends GpuDriver {
+  /** Commands that were given up and whose process is still there. */
+  hungCommands(): number;
+}
+
+/**
+ * The GPUs of this machine through nvidia-smi. An aborted `signal` makes a method reject with the signal's reason;
+ * everything else it rejects with is a {@link DriverFault}. A listing leaves out a GPU that is lost or does not
+ * answer while others do; {@link GpuDriver.observeGpu} says which of the two.
+ */
+export function createSmiDriver(options: SmiDriverOptions): SmiDriver {
+  const asking = new Asking({
+    around: {
+      program: options.program,
+      environment: options.environment ?? process.env,
+      limits: { ...defaultLimits, ...options.limits },
+      clock: options.clock ?? systemClock,
+      kill: options.kill ?? ((child) => { child.kill('SIGKILL'); }),
+    },
+    onCommand: options.onCommand ?? (() => undefined),
+  });
+  return new Driver(asking);
+}
+
+class Driver implements SmiDriver {
+  readonly #asking: Asking;
+  readonly #looking: Looking;
+  /** From the last listing of all GPUs that worked. */
+  #known: ReadonlyMap<GpuUuid, number> = new Map();
+
+  constructor(asking: Asking) {
+    this.#asking = asking;
+    this.#looking = new Looking(asking);
+  }
+
+  hungCommands(): number {
+    return this.#asking.hungCount;
+  }
+
+  async observe(signal: AbortSignal): Promise<ObservedNode> {
+    const seen = await allOrEach(this.#known, async (scope) => {
+      const gpus = await this.#looking.gpus(scope, signal);
+      if (scope.gpu === 'all') this.#known = new Map(gpus.map(({ gpu }) => [gpu.uuid, gpu.index]));
+      return gpus;
+    }, (own, gpu) => own.gpu.uuid === gpu);
+    return { driverVersion: seen[0]?.facts.driverVersion, gpus: seen.map((own) => own.gpu) };
+  }
+
+  async observeGpu(gpu: GpuUuid, signal: AbortSignal): Promise<ObservedGpu> {
+    const found = (await this.#looking.gpus(oneGpu(gpu), signal)).find((own) => own.gpu.uuid === gpu);
+    if (found === undefined) throw notListed(gpu);
+    return found.gpu;
+  }
+
+  async observeProcesses(signal: AbortSignal): Promise<readonly ObservedProcess[]> {
+    const logged = await allOrEach(this.#known, async (scope) => (await this.#asking.ask({
+      args: [...scope.select, '-q', '-x'],
+      gpu: scope.gpu,
+      read: parseDeviceLog,
+      none: { text: noDevices, value: { driverVersion: undefined, gpus: [] } },
+    }, signal)).gpus, (own, gpu) => own.uuid === gpu);
+    return logged.flatMap((gpu) => gpu.processes.filter(computes).map((own) => ({
+      gpuUuid: gpu.uuid,
+      gpuInstanceId: own.gpuInstanceId,
+      computeInstanceId: own.computeInstanceId,
+      pid: own.pid,
+      name: own.name,
+      usedMemoryMiB: own.usedMemoryMiB,
+    })));
+  }
+
+  async readings(signal: AbortSignal): Promise<readonly Reading[]> {
+    const ask = (scope: Scope): Promise<readonly Reading[]> => this.#looking.query(scope, readingFields, parseReadings, signal);
+    return await allOrEach(this.#known, ask, (own, gpu) => own.gpuUuid === gpu);
+  }
+
+  async setMigMode(gpu: GpuUuid, enabled: boolean, signal: AbortSignal): Promise<ModeChange> {
+    const args = ['-i', gpu, '-mig', enabled ? '1' : '0'];
+    const verdict = await this.#asking.change({ args, gpu, kind: 'mutate', alone: true }, signal);
+    // What it printed is not what happened: `All done.` ends a pending change too.
+    const facts = (await this.#looking.facts(oneGpu(gpu), signal)).find((own) => own.uuid === gpu);
+    if (facts === undefined) throw notListed(gpu);
+    const current = facts.migMode === (enabled ? 'enabled' : 'disabled');
+    if (current && facts.migPending === undefined) return 'done';
+    if (!current && (facts.migPending === enabled || verdict === 'pending')) return 'pending';
+    throw new DriverFault('failed', { command: args, output: `the mode stayed ${facts.migMode}` });
+  }
+
+  async resetGpu(gpu: GpuUuid, signal: AbortSignal): Promise<void> {
+    await this.#asking.change({ args: ['-i', gpu, '--gpu-reset'], gpu, kind: 'reset', alone: true }, signal);
+  }
+
+  async createSlice(gpu: GpuUuid, slice: WantedSlice, signal: AbortSignal): Promise<void> {
+    const id = await this.#looking.profileId(oneGpu(gpu), gpu, slice.profile, signal);
+    if (id === undefined) throw new DriverFault('unknown-profile', { command: ['mig', '-i', gpu, '-cgi', slice.profile] });
+    await this.#mutate(gpu, ['-cgi', `${id}:${slice.start}`, '-C'], signal);
+  }
+
+  async completeSlice(gpu: GpuUuid, gpuInstanceId: number, signal: AbortSignal): Promise<void> {
+    await this.#mutate(gpu, ['-gi', String(gpuInstanceId), '-cci'], signal);
+  }
+
+  async destroySlice(gpu: GpuUuid, gpuInstanceId: number, signal: AbortSignal): Promise<void> {
+    const instance = ['-gi', String(gpuInstanceId)];
+    try {
+      await this.#mutate(gpu, ['-dci', ...instance], signal);
+    } catch (fault) {
+      // A GPU instance whose compute instances are gone already.
+      if (!(fault instanceof DriverFault) || fault.code !== 'not-found') throw fault;
+    }
+    await this.#mutate(gpu, ['-dgi', ...instance], signal);
+  }
+
+  async #mutate(gpu: GpuUuid, action: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.#asking.change({ args: ['mig', '-i', gpu, ...action], gpu, kind: 'mutate', alone: false }, signal);
+  }
+}
+
+function notListed(gpu: GpuUuid): DriverFault {
+  return new DriverFault('gpu-lost', { command: ['-i', gpu], output: 'the driver does not list it' });
+}
+
+/** A display server only draws. What has no type might compute. */
+function computes(process: LoggedProcess): boolean {
+  return process.type === undefined || process.type.includes('C');
+}

@@ -1,0 +1,96 @@
+import type { GpuUuid } from '@astrago/shared/domain/ids';
+
+/**
+ * What a command may touch while it runs. `look` gets along with everything but `alone`; `change` keeps other
+ * changes of its GPU away; `alone` also keeps looks away, because a second nvidia-smi is a client of the GPU
+ * and turns a mode change or a reset into a pending or refused one.
+ */
+export interface Claim {
+  readonly gpu: GpuUuid | 'all';
+  readonly manner: 'look' | 'change' | 'alone';
+}
+
+interface Waiting {
+  readonly claim: Claim;
+  readonly answer: (entry: 'entered' | 'hung') => void;
+}
+
+/**
+ * Decides which commands run beside each other, and keeps commands away from a GPU whose last one has not ended.
+ * A hung command on one GPU keeps nothing from the others; a hung one over all GPUs, where the culprit is not
+ * known, keeps away only further ones over all.
+ */
+export class Lanes {
+  readonly #running = new Set<Claim>();
+  readonly #hung = new Set<Claim>();
+  readonly #waiting: Waiting[] = [];
+
+  /** Commands that were given up and have not ended. */
+  get hungCount(): number {
+    return this.#hung.size;
+  }
+
+  /** `hung` at once, or as soon as a command ahead is given up. Rejects with the reason of an aborted `signal`. */
+  enter(claim: Claim, signal: AbortSignal): Promise<'entered' | 'hung'> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    const { promise, resolve, reject } = Promise.withResolvers<'entered' | 'hung'>();
+    const onAbort = (): void => {
+      this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+      reject(signal.reason);
+      this.#pump();
+    };
+    const waiting: Waiting = {
+      claim,
+      answer: (entry) => {
+        signal.removeEventListener('abort', onAbort);
+        resolve(entry);
+      },
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#waiting.push(waiting);
+    this.#pump();
+    return promise;
+  }
+
+  leave(claim: Claim): void {
+    this.#running.delete(claim);
+    this.#pump();
+  }
+
+  /** As {@link leave}, and counts the command as hung until `gone` settles. */
+  abandon(claim: Claim, gone: Promise<void>): void {
+    this.#hung.add(claim);
+    void gone.then(() => { this.#hung.delete(claim); });
+    this.leave(claim);
+  }
+
+  #pump(): void {
+    const ahead: Claim[] = [...this.#running];
+    for (const waiting of [...this.#waiting]) {
+      const { claim } = waiting;
+      const hung = this.#isHung(claim);
+      if (!hung && ahead.some((other) => inTheWay(claim, other))) {
+        ahead.push(claim);
+        continue;
+      }
+      this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+      if (!hung) {
+        this.#running.add(claim);
+        ahead.push(claim);
+      }
+      waiting.answer(hung ? 'hung' : 'entered');
+    }
+  }
+
+  #isHung(claim: Claim): boolean {
+    if (claim.gpu === 'all') return this.#hung.size > 0;
+    for (const hung of this.#hung) if (hung.gpu === claim.gpu) return true;
+    return false;
+  }
+}
+
+function inTheWay(a: Claim, b: Claim): boolean {
+  if (a.gpu !== 'all' && b.gpu !== 'all' && a.gpu !== b.gpu) return false;
+  if (a.manner === 'alone' || b.manner === 'alone') return true;
+  return a.manner === 'change' && b.manner === 'change';
+}

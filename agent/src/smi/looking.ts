@@ -1,0 +1,135 @@
+import type { GpuUuid } from '@astrago/shared/domain/ids';
+import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
+import { DriverFault, type ObservedGpu } from '../app/ports.ts';
+import type { Asking } from './asking.ts';
+import { type GpuFacts, factFields, parseGpuFacts } from './gpu-facts.ts';
+import { parseComputeInstances } from './parse-compute-instances.ts';
+import { noInstances, parseGpuInstances } from './parse-gpu-instances.ts';
+import { parseGpuList } from './parse-gpu-list.ts';
+import { parseQueryFields } from './parse-query-fields.ts';
+import type { Parsed } from './parsed.ts';
+import { ProfileBook } from './profile-book.ts';
+import { rowsOf, type Scope } from './scope.ts';
+import { joinSlices } from './slices.ts';
+
+/** How nvidia-smi says, with an error exit, that it runs and there is no GPU. */
+export const noDevices = /No devices were found/i;
+const unknownField = /is not a valid field to query/i;
+
+export interface SeenGpu {
+  readonly facts: GpuFacts;
+  readonly gpu: ObservedGpu;
+}
+
+/** Answers "what is there" for all GPUs or one, with as few commands as it takes. */
+export class Looking {
+  readonly #asking: Asking;
+  readonly #book: ProfileBook;
+  #fields: ReadonlySet<string> | undefined;
+
+  constructor(asking: Asking) {
+    this.#asking = asking;
+    this.#book = new ProfileBook(asking);
+  }
+
+  async gpus(scope: Scope, signal: AbortSignal): Promise<readonly SeenGpu[]> {
+    const listed = await this.facts(scope, signal);
+    await this.#book.fill(scope, listed, signal);
+    const slices = await this.#slices(scope, listed.filter((facts) => facts.migMode === 'enabled'), signal);
+    return listed.map((facts) => ({
+      facts,
+      gpu: {
+        uuid: facts.uuid,
+        index: facts.index,
+        model: facts.model,
+        pciBusId: facts.pciBusId,
+        memoryMiB: facts.memoryMiB,
+        migCapable: facts.migMode !== 'not-offered',
+        migEnabled: facts.migMode === 'enabled',
+        migPending: facts.migPending,
+        profiles: this.#book.profilesOf(facts.uuid),
+        slices: slices.get(facts.uuid) ?? [],
+      },
+    }));
+  }
+
+  async facts(scope: Scope, signal: AbortSignal): Promise<readonly GpuFacts[]> {
+    return await this.query(scope, factFields, parseGpuFacts, signal);
+  }
+
+  /** The id that `-cgi` takes for a profile of this GPU. */
+  async profileId(scope: Scope, gpu: GpuUuid, name: string, signal: AbortSignal): Promise<number | undefined> {
+    if (this.#book.profilesOf(gpu).length === 0) await this.#book.fill(scope, await this.facts(scope, signal), signal);
+    return this.#book.profilesOf(gpu).find((profile) => profile.name === name)?.gpuInstanceProfileId;
+  }
+
+  /** `--query-gpu` for those of `fields` that this driver knows; `read` is told which ones a line holds. */
+  async query<Field extends string, T>(
+    scope: Scope,
+    fields: readonly Field[],
+    read: (text: string, fields: readonly Field[]) => Parsed<readonly T[]>,
+    signal: AbortSignal,
+  ): Promise<readonly T[]> {
+    try {
+      return await this.#queryKnown(scope, fields, read, signal);
+    } catch (fault) {
+      // The driver was exchanged under us.
+      if (!(fault instanceof DriverFault) || !unknownField.test(fault.output) || this.#fields === undefined) throw fault;
+      this.#fields = undefined;
+      return await this.#queryKnown(scope, fields, read, signal);
+    }
+  }
+
+  async #queryKnown<Field extends string, T>(
+    scope: Scope,
+    fields: readonly Field[],
+    read: (text: string, fields: readonly Field[]) => Parsed<readonly T[]>,
+    signal: AbortSignal,
+  ): Promise<readonly T[]> {
+    const offered = await this.#offeredFields(scope, signal);
+    const known = offered === undefined ? fields : fields.filter((field) => offered.has(field));
+    return await this.#asking.ask({
+      args: [...scope.select, `--query-gpu=${known.join(',')}`, '--format=csv,noheader,nounits'],
+      gpu: scope.gpu,
+      read: (text) => read(text, known),
+      none: { text: noDevices, value: [] },
+    }, signal);
+  }
+
+  /** Absent when the help text cannot be had; then every field is asked for. */
+  async #offeredFields(scope: Scope, signal: AbortSignal): Promise<ReadonlySet<string> | undefined> {
+    if (this.#fields !== undefined) return this.#fields;
+    try {
+      this.#fields = await this.#asking.ask({ args: ['--help-query-gpu'], gpu: scope.gpu, read: parseQueryFields }, signal);
+    } catch (fault) {
+      if (!(fault instanceof DriverFault) || (fault.code !== 'unreadable-output' && fault.code !== 'failed')) throw fault;
+    }
+    return this.#fields;
+  }
+
+  /** Looks a second time when the listings contradict each other: something changed between them. */
+  async #slices(scope: Scope, gpus: readonly GpuFacts[], signal: AbortSignal): Promise<ReadonlyMap<GpuUuid, readonly LiveSlice[]>> {
+    if (gpus.length === 0) return new Map();
+    const first = await this.#slicesOnce(scope, gpus, signal);
+    const answer = first.kind === 'parsed' ? first : await this.#slicesOnce(scope, gpus, signal);
+    if (answer.kind === 'parsed') return answer.value;
+    throw new DriverFault('unreadable-output', { command: ['mig', ...scope.select, '-lgi'], output: `${answer.reason}: ${answer.line}` });
+  }
+
+  async #slicesOnce(scope: Scope, gpus: readonly GpuFacts[], signal: AbortSignal): Promise<Parsed<ReadonlyMap<GpuUuid, readonly LiveSlice[]>>> {
+    const { gpu, select } = scope;
+    const none = { text: noInstances, value: [] };
+    const gpuInstances = await this.#asking.ask({ args: ['mig', ...select, '-lgi'], gpu, read: parseGpuInstances, none }, signal);
+    const found = new Map<GpuUuid, readonly LiveSlice[]>();
+    if (gpuInstances.length === 0) return { kind: 'parsed', value: found };
+    const computeInstances = await this.#asking.ask({ args: ['mig', ...select, '-lci'], gpu, read: parseComputeInstances, none }, signal);
+    const listed = computeInstances.length === 0 ? [] : await this.#asking.ask({ args: [...select, '-L'], gpu, read: parseGpuList }, signal);
+    for (const facts of gpus) {
+      const devices = listed.find((own) => own.uuid === facts.uuid)?.devices ?? [];
+      const slices = joinSlices(rowsOf(scope, facts.index, gpuInstances), rowsOf(scope, facts.index, computeInstances), devices);
+      if (slices.kind === 'unreadable') return slices;
+      found.set(facts.uuid, slices.value);
+    }
+    return { kind: 'parsed', value: found };
+  }
+}

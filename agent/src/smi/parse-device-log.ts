@@ -1,0 +1,125 @@
+// `nvidia-smi -q -x`: the only listing that says which instance a process is in.
+import { type GpuUuid, parseGpuUuid } from '@astrago/shared/domain/ids';
+import { XMLParser, XMLValidator } from 'fast-xml-parser';
+import { parsed, unreadable, type Parsed } from './parsed.ts';
+import { printedAmount, printedId, printedMode, type PrintedMode, printedWord } from './printed-value.ts';
+
+export interface LoggedGpu {
+  readonly uuid: GpuUuid;
+  readonly pciBusId: string;
+  readonly model: string | undefined;
+  readonly migMode: PrintedMode;
+  readonly migDevices: readonly LoggedMigDevice[];
+  readonly processes: readonly LoggedProcess[];
+}
+
+export interface LoggedMigDevice {
+  readonly index: number;
+  readonly gpuInstanceId: number;
+  readonly computeInstanceId: number;
+  /** Of the GPU instance, repeated for each of its compute instances. */
+  readonly memoryUsedMiB: number | undefined;
+}
+
+export interface LoggedProcess {
+  readonly pid: number;
+  /** `C`, `G`, `C+G`, `M+C`; absent where not printed. */
+  readonly type: string | undefined;
+  readonly name: string;
+  readonly gpuInstanceId: number | undefined;
+  readonly computeInstanceId: number | undefined;
+  readonly usedMemoryMiB: number | undefined;
+}
+
+export interface DeviceLog {
+  readonly driverVersion: string | undefined;
+  readonly gpus: readonly LoggedGpu[];
+}
+
+const many: ReadonlySet<string> = new Set(['gpu', 'mig_device', 'process_info']);
+const parser = new XMLParser({
+  ignoreAttributes: false,
+  attributeNamePrefix: '@',
+  parseTagValue: false,
+  parseAttributeValue: false,
+  ignoreDeclaration: true,
+  isArray: (name) => many.has(name),
+});
+
+type Node = Readonly<Record<string, unknown>>;
+
+export function parseDeviceLog(text: string): Parsed<DeviceLog> {
+  let root: Node | undefined;
+  try {
+    const valid = XMLValidator.validate(text);
+    if (valid !== true) return unreadable(`not XML: ${valid.err.msg}`);
+    root = child(parser.parse(text), 'nvidia_smi_log');
+  } catch (thrown) {
+    return unreadable(`not XML: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+  if (root === undefined) return unreadable('no nvidia_smi_log');
+  const gpus: LoggedGpu[] = [];
+  for (const node of childrenOf(root, 'gpu')) {
+    const gpu = readGpu(node);
+    if (typeof gpu === 'string') return unreadable(gpu);
+    gpus.push(gpu);
+  }
+  return parsed({ driverVersion: printedWord(textOf(root, 'driver_version')), gpus });
+}
+
+/** A sentence where something that has to be there is not. */
+function readGpu(node: Node): LoggedGpu | string {
+  const uuid = parseGpuUuid(textOf(node, 'uuid'));
+  if (uuid === undefined) return `a GPU without a UUID: ${textOf(node, '@id')}`;
+  const migDevices: LoggedMigDevice[] = [];
+  for (const device of childrenOf(child(node, 'mig_devices'), 'mig_device')) {
+    const index = printedId(textOf(device, 'index'));
+    const gpuInstanceId = printedId(textOf(device, 'gpu_instance_id'));
+    const computeInstanceId = printedId(textOf(device, 'compute_instance_id'));
+    if (index === undefined || gpuInstanceId === undefined || computeInstanceId === undefined) return `a MIG device of ${uuid} without its ids`;
+    migDevices.push({ index, gpuInstanceId, computeInstanceId, memoryUsedMiB: printedAmount(textOf(child(device, 'fb_memory_usage'), 'used')) });
+  }
+  const processes: LoggedProcess[] = [];
+  for (const process of childrenOf(child(node, 'processes'), 'process_info')) {
+    const pid = printedId(textOf(process, 'pid'));
+    // A process that cannot be read is still one: leaving it out would call its GPU idle.
+    if (pid === undefined) return `a process on ${uuid} without a pid`;
+    processes.push({
+      pid,
+      type: printedWord(textOf(process, 'type')),
+      name: textOf(process, 'process_name'),
+      gpuInstanceId: printedId(textOf(process, 'gpu_instance_id')),
+      computeInstanceId: printedId(textOf(process, 'compute_instance_id')),
+      usedMemoryMiB: printedAmount(textOf(process, 'used_memory')),
+    });
+  }
+  return {
+    uuid,
+    pciBusId: textOf(node, '@id'),
+    model: printedWord(textOf(node, 'product_name')),
+    // Not printed before there was MIG.
+    migMode: printedMode(child(node, 'mig_mode') === undefined ? 'N/A' : textOf(child(node, 'mig_mode'), 'current_mig')),
+    migDevices,
+    processes,
+  };
+}
+
+function isNode(value: unknown): value is Node {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function child(node: unknown, name: string): Node | undefined {
+  const value = isNode(node) && Object.hasOwn(node, name) ? node[name] : undefined;
+  return isNode(value) ? value : undefined;
+}
+
+/** An element without children of its own counts as an empty node, so that it is missed and not skipped. */
+function childrenOf(node: Node | undefined, name: string): readonly Node[] {
+  const value = node !== undefined && Object.hasOwn(node, name) ? node[name] : undefined;
+  return Array.isArray(value) ? value.map((item: unknown) => (isNode(item) ? item : {})) : [];
+}
+
+function textOf(node: Node | undefined, name: string): string {
+  const value = node !== undefined && Object.hasOwn(node, name) ? node[name] : undefined;
+  return typeof value === 'string' ? value.trim() : '';
+}

@@ -1,0 +1,126 @@
+// An independent look at the invariants: it reads the records and shares no code with the placement.
+import { keepsWorkAway } from '@astrago/shared/domain/condition';
+import { describeViolation, violationsOf } from '@astrago/shared/domain/mig/layout';
+import { formatSlice, overlaps, sameSlice, spanOf } from '@astrago/shared/domain/mig/slice';
+import type { AllocationId, GpuUuid, WorkspaceName } from '@astrago/shared/domain/ids';
+import type { Cluster } from './cluster/cluster.ts';
+import type { AllocationRecord } from './cluster/records.ts';
+
+export interface Finding {
+  readonly invariant: 'I1' | 'sums' | 'layout' | 'leak' | 'lifecycle';
+  readonly text: string;
+}
+
+export function auditInvariants(cluster: Cluster): readonly Finding[] {
+  return [...overlapping(cluster), ...sums(cluster), ...layouts(cluster), ...lifecycle(cluster)];
+}
+
+function holdersByGpu(cluster: Cluster): ReadonlyMap<GpuUuid, readonly AllocationRecord[]> {
+  const holders = new Map<GpuUuid, AllocationRecord[]>();
+  for (const allocation of cluster.allocations.values()) {
+    for (const { gpu } of allocation.devices) {
+      const list = holders.get(gpu) ?? [];
+      list.push(allocation);
+      holders.set(gpu, list);
+    }
+  }
+  return holders;
+}
+
+function overlapping(cluster: Cluster): readonly Finding[] {
+  const found: Finding[] = [];
+  for (const [uuid, holders] of holdersByGpu(cluster)) {
+    const devices = holders.flatMap((allocation) =>
+      allocation.devices.filter((device) => device.gpu === uuid).map((device) => ({ id: allocation.id, slice: device.slice })),
+    );
+    if (devices.length > 1 && devices.some((device) => device.slice === undefined)) {
+      found.push({ invariant: 'I1', text: `${uuid} is held whole and by others: ${devices.map((device) => device.id).join(', ')}` });
+      continue;
+    }
+    const grid = cluster.gpu(uuid)?.grid;
+    if (grid === undefined) continue;
+    for (const [index, a] of devices.entries()) {
+      for (const b of devices.slice(index + 1)) {
+        const first = a.slice === undefined ? undefined : spanOf(grid, a.slice);
+        const second = b.slice === undefined ? undefined : spanOf(grid, b.slice);
+        if (first !== undefined && second !== undefined && overlaps(first, second)) {
+          found.push({ invariant: 'I1', text: `${a.id} and ${b.id} overlap on ${uuid}` });
+        }
+      }
+    }
+  }
+  return found;
+}
+
+function sums(cluster: Cluster): readonly Finding[] {
+  const found: Finding[] = [];
+  const used = new Map<WorkspaceName, { compute: number; memory: number }>();
+  for (const allocation of cluster.allocations.values()) {
+    const sum = used.get(allocation.workspace) ?? { compute: 0, memory: 0 };
+    used.set(allocation.workspace, { compute: sum.compute + allocation.units.compute, memory: sum.memory + allocation.units.memory });
+  }
+  for (const name of new Set([...used.keys(), ...cluster.workspaces.keys()])) {
+    const counted = used.get(name) ?? { compute: 0, memory: 0 };
+    const kept = cluster.usedBy(name);
+    if (counted.compute !== kept.compute || counted.memory !== kept.memory) {
+      found.push({ invariant: 'sums', text: `workspace ${name} uses ${counted.compute}/${counted.memory} slice units, the account says ${kept.compute}/${kept.memory}` });
+    }
+  }
+  for (const node of cluster.observed.values()) {
+    const allocations = cluster.allocationsOnNode(node.name);
+    const cpu = allocations.reduce((sum, allocation) => sum + allocation.cpuMilli, 0);
+    const memory = allocations.reduce((sum, allocation) => sum + allocation.memoryMiB, 0);
+    if (node.state === 'ready' && (cpu > node.cpuMilli || memory > node.memoryMiB)) {
+      found.push({ invariant: 'sums', text: `node ${node.name} is promised beyond its CPU or memory` });
+    }
+  }
+  return found;
+}
+
+function layouts(cluster: Cluster): readonly Finding[] {
+  const found: Finding[] = [];
+  for (const record of cluster.layouts.values()) {
+    const grid = cluster.gpu(record.gpu)?.grid;
+    if (grid === undefined || record.layout.kind === 'whole') continue;
+    for (const violation of violationsOf(grid, record.layout.slices)) {
+      found.push({ invariant: 'layout', text: `${record.gpu}: ${describeViolation(violation)}` });
+    }
+  }
+  for (const allocation of cluster.allocations.values()) {
+    for (const { gpu, slice } of allocation.devices) {
+      const ordered = cluster.layouts.get(gpu)?.layout;
+      const held = slice === undefined ? ordered?.kind === 'whole' : ordered?.kind === 'mig' && ordered.slices.some((other) => sameSlice(other, slice));
+      if (held !== true) {
+        found.push({ invariant: 'layout', text: `${allocation.id} holds ${slice === undefined ? 'the whole' : formatSlice(slice)} of ${gpu}, which is not ordered` });
+      }
+    }
+  }
+  return found;
+}
+
+/** Every allocation belongs to someone or is on its way out; every placed workload has its allocation. */
+function lifecycle(cluster: Cluster): readonly Finding[] {
+  const found: Finding[] = [];
+  for (const allocation of cluster.allocations.values()) {
+    if (cluster.workloads.get(allocation.workload)?.allocation !== allocation.id && allocation.intent !== 'stop') {
+      found.push({ invariant: 'leak', text: `${allocation.id} is held by no workload and not told to stop` });
+    }
+  }
+  const held = new Set<AllocationId>(cluster.allocations.keys());
+  for (const workload of cluster.workloads.values()) {
+    if (workload.phase !== 'queued' && (workload.allocation === undefined || !held.has(workload.allocation))) {
+      found.push({ invariant: 'lifecycle', text: `${workload.name} is ${workload.phase} without an allocation` });
+    }
+  }
+  return found;
+}
+
+/** Slices that are there, free and not ordered, on healthy GPUs: normal for a moment after a change, a leak when it stays. */
+export function unorderedSlices(cluster: Cluster): readonly { readonly gpu: GpuUuid; readonly slice: string }[] {
+  return cluster.gpus().flatMap((gpu) => {
+    const layout = cluster.layouts.get(gpu.uuid)?.layout;
+    if (layout === undefined || gpu.conditions.some((condition) => keepsWorkAway(condition.kind))) return [];
+    const ordered = layout.kind === 'mig' ? layout.slices : [];
+    return gpu.slices.filter((slice) => !ordered.some((other) => sameSlice(other, slice))).map((slice) => ({ gpu: gpu.uuid, slice: formatSlice(slice) }));
+  });
+}

@@ -1,0 +1,189 @@
+import type { AllocationId, GpuUuid, NodeName, WorkloadId, WorkspaceName } from '@astrago/shared/domain/ids';
+import { invariant } from '@astrago/shared/domain/invariant';
+import type { Layout } from '@astrago/shared/domain/mig/layout';
+import { addUnits, noUnits, type SliceUnits } from '@astrago/shared/domain/units';
+import type { Change, Observation } from './change.ts';
+import type { ObservedGpu, ObservedNode } from './observed.ts';
+import { type AllocationRecord, hasEnded, type LayoutRecord, type NodeRecord, type WorkloadRecord, type WorkspaceRecord } from './records.ts';
+
+/**
+ * The working set: all live workloads, allocations, layouts, nodes and workspaces, with the indexes that a
+ * decision reads. Ended workloads are not here once they are forgotten; they are read from the database.
+ *
+ * Every mutation goes through {@link apply} and leaves its inverse on a trail, so that {@link attempt} can try
+ * anything on the real cluster and leave it as it was.
+ */
+export class Cluster {
+  readonly workloads = new Map<WorkloadId, WorkloadRecord>();
+  readonly allocations = new Map<AllocationId, AllocationRecord>();
+  readonly layouts = new Map<GpuUuid, LayoutRecord>();
+  readonly nodes = new Map<NodeName, NodeRecord>();
+  readonly workspaces = new Map<WorkspaceName, WorkspaceRecord>();
+  readonly observed = new Map<NodeName, ObservedNode>();
+
+  readonly #queued = new Set<WorkloadId>();
+  readonly #gpus = new Map<GpuUuid, ObservedGpu>();
+  readonly #allocationsByGpu = new Map<GpuUuid, Set<AllocationId>>();
+  readonly #allocationsByNode = new Map<NodeName, Set<AllocationId>>();
+  readonly #usedByWorkspace = new Map<WorkspaceName, SliceUnits>();
+  readonly #trail: (() => void)[] = [];
+
+  /** Grows with every change; equal revisions mean an equal cluster. */
+  revision = 0;
+
+  apply(change: Change | Observation): void {
+    const undo = this.#mutate(change);
+    this.revision += 1;
+    this.#trail.push(undo);
+  }
+
+  /** A point to come back to with {@link undoTo}. */
+  mark(): number {
+    return this.#trail.length;
+  }
+
+  undoTo(mark: number): void {
+    while (this.#trail.length > mark) {
+      this.#trail.pop()?.();
+      this.revision += 1;
+    }
+  }
+
+  /** Makes what was done since the mark final. Only for the outermost owner of the cluster. */
+  keep(): void {
+    this.#trail.length = 0;
+  }
+
+  /** Runs `trial` and leaves the cluster as it was, whatever it did. */
+  attempt<T>(trial: () => T): T {
+    const mark = this.mark();
+    const revision = this.revision;
+    try {
+      return trial();
+    } finally {
+      this.undoTo(mark);
+      this.revision = revision;
+    }
+  }
+
+  /** Queued work in the order in which it is looked at: priority, then submission. */
+  queue(): readonly WorkloadRecord[] {
+    return [...this.#queued].map((id) => this.#require(id)).sort((a, b) => b.priority - a.priority || a.sequence - b.sequence);
+  }
+
+  get queuedCount(): number {
+    return this.#queued.size;
+  }
+
+  gpu(uuid: GpuUuid): ObservedGpu | undefined {
+    return this.#gpus.get(uuid);
+  }
+
+  /** All GPUs of all nodes that have reported, by node and index. */
+  gpus(): readonly ObservedGpu[] {
+    return [...this.observed.values()].flatMap((node) => node.gpus);
+  }
+
+  allocationsOnGpu(gpu: GpuUuid): readonly AllocationRecord[] {
+    return this.#resolve(this.#allocationsByGpu.get(gpu));
+  }
+
+  allocationsOnNode(node: NodeName): readonly AllocationRecord[] {
+    return this.#resolve(this.#allocationsByNode.get(node));
+  }
+
+  usedBy(workspace: WorkspaceName): SliceUnits {
+    return this.#usedByWorkspace.get(workspace) ?? noUnits;
+  }
+
+  /** What is ordered for a GPU, or else what it shows. */
+  layoutOf(gpu: ObservedGpu): Layout {
+    const ordered = this.layouts.get(gpu.uuid);
+    if (ordered !== undefined) return ordered.layout;
+    return gpu.migEnabled ? { kind: 'mig', slices: gpu.slices.map(({ profile, start }) => ({ profile, start })) } : { kind: 'whole' };
+  }
+
+  #require(id: WorkloadId): WorkloadRecord {
+    const record = this.workloads.get(id);
+    invariant(record !== undefined, `queued workload ${id} exists`);
+    return record;
+  }
+
+  #resolve(ids: ReadonlySet<AllocationId> | undefined): readonly AllocationRecord[] {
+    if (ids === undefined) return [];
+    return [...ids].flatMap((id) => this.allocations.get(id) ?? []);
+  }
+
+  #mutate(change: Change | Observation): () => void {
+    switch (change.kind) {
+      case 'workload':
+        return this.#setWorkload(change.record.id, change.record);
+      case 'allocation':
+        return this.#setAllocation(change.record.id, change.record);
+      case 'allocation-released':
+        return this.#setAllocation(change.id, undefined);
+      case 'layout':
+        return set(this.layouts, change.record.gpu, change.record);
+      case 'layout-forgotten':
+        return set(this.layouts, change.gpu, undefined);
+      case 'node':
+        return set(this.nodes, change.record.name, change.record);
+      case 'workspace':
+        return set(this.workspaces, change.record.name, change.record);
+      case 'observed-node':
+        return this.#setObserved(change.node.name, change.node);
+      case 'observed-node-gone':
+        return this.#setObserved(change.name, undefined);
+      default:
+        return change satisfies never;
+    }
+  }
+
+  #setWorkload(id: WorkloadId, next: WorkloadRecord | undefined): () => void {
+    const before = this.workloads.get(id);
+    // An ended workload without an allocation has nothing left to decide about.
+    set(this.workloads, id, next === undefined || hasEnded(next.phase) ? undefined : next);
+    if (next?.phase === 'queued') this.#queued.add(id);
+    else this.#queued.delete(id);
+    return () => void this.#setWorkload(id, before);
+  }
+
+  #setAllocation(id: AllocationId, next: AllocationRecord | undefined): () => void {
+    const before = this.allocations.get(id);
+    if (before !== undefined) this.#index(before, false);
+    set(this.allocations, id, next);
+    if (next !== undefined) this.#index(next, true);
+    return () => void this.#setAllocation(id, before);
+  }
+
+  #index(record: AllocationRecord, add: boolean): void {
+    for (const { gpu } of record.devices) toggle(this.#allocationsByGpu, gpu, record.id, add);
+    toggle(this.#allocationsByNode, record.node, record.id, add);
+    const sign = add ? 1 : -1;
+    const used = addUnits(this.usedBy(record.workspace), { compute: sign * record.units.compute, memory: sign * record.units.memory });
+    this.#usedByWorkspace.set(record.workspace, used);
+  }
+
+  #setObserved(name: NodeName, next: ObservedNode | undefined): () => void {
+    const before = this.observed.get(name);
+    for (const gpu of before?.gpus ?? []) this.#gpus.delete(gpu.uuid);
+    set(this.observed, name, next);
+    for (const gpu of next?.gpus ?? []) this.#gpus.set(gpu.uuid, gpu);
+    return () => void this.#setObserved(name, before);
+  }
+}
+
+function set<K, V>(map: Map<K, V>, key: K, value: V | undefined): () => void {
+  const before = map.get(key);
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
+  return () => void set(map, key, before);
+}
+
+function toggle<K, V>(index: Map<K, Set<V>>, key: K, value: V, add: boolean): void {
+  const members = index.get(key) ?? new Set<V>();
+  if (add) members.add(value);
+  else members.delete(value);
+  if (members.size === 0) index.delete(key);
+  else index.set(key, members);
+}

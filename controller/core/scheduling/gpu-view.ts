@@ -1,0 +1,62 @@
+// One GPU as a placement sees it: what is held, what is left, whether it may be recut.
+import { keepsWorkAway } from '@astrago/shared/domain/condition';
+import type { MigGrid } from '@astrago/shared/domain/mig/grid';
+import { sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
+import { addUnits, noUnits, profileUnits, type SliceUnits, wholeUnits } from '@astrago/shared/domain/units';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { ObservedGpu } from '../cluster/observed.ts';
+
+export interface GpuView {
+  readonly gpu: ObservedGpu;
+  readonly grid: MigGrid | undefined;
+  /** An allocation holds the whole GPU. */
+  readonly heldWhole: boolean;
+  /** Slices that allocations hold; they never move. */
+  readonly held: readonly WantedSlice[];
+  /** Slices of the ordered layout that nobody holds. */
+  readonly free: readonly WantedSlice[];
+  readonly pinned: boolean;
+  readonly healthy: boolean;
+  readonly units: SliceUnits;
+  readonly freeUnits: SliceUnits;
+}
+
+export function viewGpu(cluster: Cluster, gpu: ObservedGpu): GpuView {
+  const held: WantedSlice[] = [];
+  let heldWhole = false;
+  for (const allocation of cluster.allocationsOnGpu(gpu.uuid)) {
+    for (const device of allocation.devices) {
+      if (device.gpu !== gpu.uuid) continue;
+      if (device.slice === undefined) heldWhole = true;
+      else held.push(device.slice);
+    }
+  }
+  const layout = cluster.layoutOf(gpu);
+  const ordered = layout.kind === 'mig' ? layout.slices : [];
+  const units = wholeUnits(gpu.grid);
+  const taken = heldWhole ? units : heldUnits(gpu.grid, held);
+  return {
+    gpu,
+    grid: gpu.grid,
+    heldWhole,
+    held,
+    free: heldWhole ? [] : ordered.filter((slice) => !held.some((other) => sameSlice(slice, other))),
+    pinned: cluster.layouts.get(gpu.uuid)?.pinned === true,
+    healthy: !gpu.conditions.some((condition) => keepsWorkAway(condition.kind)),
+    units,
+    freeUnits: { compute: units.compute - taken.compute, memory: units.memory - taken.memory },
+  };
+}
+
+function heldUnits(grid: MigGrid | undefined, held: readonly WantedSlice[]): SliceUnits {
+  if (grid === undefined) return noUnits;
+  return held.reduce((sum, slice) => addUnits(sum, profileUnits(grid, slice.profile) ?? noUnits), noUnits);
+}
+
+/** Whether a model's name holds every word asked for: `h100`, `a100-sxm4-80gb`. */
+export function modelFits(model: string, asked: string | undefined): boolean {
+  if (asked === undefined) return true;
+  const words = asked.toLowerCase().split(/[^a-z0-9.]+/).filter((word) => word !== '');
+  const name = model.toLowerCase();
+  return words.every((word) => name.includes(word));
+}

@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { AllocationId, NodeName } from '@astrago/shared/domain/ids';
+import { noUnits } from '@astrago/shared/domain/units';
+import type { AllocationFailure, ObservedAllocationState } from './cluster/observed.ts';
+import { hasEnded, type WorkloadRecord } from './cluster/records.ts';
+import { sampleWorkload, slice } from './cluster/sample-cluster.ts';
+import { attemptsMax, stepWorkload, type WorkloadEvent } from './workload.ts';
+
+const bound: WorkloadEvent = { kind: 'bound', allocation: 'alc_00000001' as AllocationId, placement: { node: 'a' as NodeName, devices: [], units: noUnits, layouts: [] }, atMs: 1 };
+const observed = (state: ObservedAllocationState): WorkloadEvent => ({ kind: 'observed', state, atMs: 5 });
+const running = observed({ kind: 'running', startedAtMs: 3 });
+const exited = (exitCode: number): WorkloadEvent => observed({ kind: 'exited', exitCode, startedAtMs: 3, endedAtMs: 4 });
+const failed = (failure: AllocationFailure): WorkloadEvent => observed({ kind: 'failed', failure, detail: 'as the agent said' });
+const stop: WorkloadEvent = { kind: 'stop-asked', atMs: 6 };
+const lost: WorkloadEvent = { kind: 'node-lost', detail: 'no answer for 60 s', atMs: 7 };
+
+function after(...events: readonly WorkloadEvent[]): WorkloadRecord {
+  return events.reduce(stepWorkload, sampleWorkload(1, slice('1g.10gb')));
+}
+
+describe('the life of a workload', () => {
+  it.each([
+    ['ends well', [bound, running, exited(0)], 'succeeded', 'completed'],
+    ['ends before it was seen running', [bound, exited(0)], 'succeeded', 'completed'],
+    ['fails by its command', [bound, running, exited(3)], 'failed', 'command-failed'],
+    ['is cancelled in the queue', [stop], 'cancelled', 'cancelled-in-queue'],
+    ['is stopped while it runs', [bound, running, stop, exited(143)], 'cancelled', 'stopped-by-user'],
+    ['is stopped before it ran', [bound, stop, failed('never-started')], 'cancelled', 'stopped-by-user'],
+    ['loses its node', [bound, running, lost], 'failed', 'node-lost'],
+    ['loses its process', [bound, running, failed('process-lost')], 'failed', 'process-lost'],
+    ['loses its node to a reboot while stopping', [bound, running, stop, failed('node-rebooted')], 'failed', 'node-rebooted'],
+    ['cannot be started', [bound, failed('start-failed')], 'failed', 'start-failed'],
+  ] as const)('%s', (_, events, phase, endReason) => {
+    expect(after(...events)).toMatchObject({ phase, endReason });
+  });
+
+  it('is tried elsewhere when its slice could not be made, and not for ever', () => {
+    expect(after(bound, failed('create-failed'))).toMatchObject({ phase: 'queued', attempts: 1 });
+    const events = Array.from({ length: attemptsMax }, () => [bound, failed('gpu-in-use')]).flat();
+    expect(after(...events)).toMatchObject({ phase: 'failed', endReason: 'gpu-in-use', attempts: attemptsMax, detail: 'as the agent said' });
+  });
+
+  it('keeps the exit code and what a stopped command said', () => {
+    expect(after(bound, running, stop, exited(143))).toMatchObject({ exitCode: 143, startedAtMs: 3, endedAtMs: 4 });
+  });
+
+  it('never leaves its end, and always has a reason there', () => {
+    const events = fc.constantFrom(bound, running, exited(0), exited(1), failed('create-failed'), failed('device-lost'), stop, lost);
+    fc.assert(
+      fc.property(fc.array(events, { maxLength: 20 }), (sequence) => {
+        let workload = sampleWorkload(1, slice('1g.10gb'));
+        for (const event of sequence) {
+          const next = stepWorkload(workload, event);
+          if (hasEnded(workload.phase)) expect(next).toBe(workload);
+          if (hasEnded(next.phase)) expect([next.endReason === undefined, next.endedAtMs === undefined]).toEqual([false, false]);
+          workload = next;
+        }
+      }),
+    );
+  });
+});

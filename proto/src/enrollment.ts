@@ -1,0 +1,1 @@
+export * from './gen/astrago/enrollment/v1/enrollment_pb.js';

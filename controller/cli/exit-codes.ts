@@ -41,7 +41,7 @@ export const exitCodesText = `Exit codes of astrago
     5  refused: a conflict with what is there, such as a name in use or a layout blocked by workloads
     6  not logged in, or not allowed
     7  submit --wait: the workload ended without an exit code of its own (cancelled, stopped, lost)
-  124  submit --wait or replay: --timeout passed first; workloads go on
+  124  submit --wait: --timeout passed first; the workload goes on
   130  interrupted by Ctrl-C
 
 submit --wait passes on the exit code of the workload itself, which may be any number from 0 to 255.

@@ -14,11 +14,11 @@ for (const stream of [process.stdout, process.stderr]) {
 let interrupted: AbortController | undefined;
 
 function interrupt(): AbortSignal {
-  if (interrupted === undefined) {
-    const controller = (interrupted = new AbortController());
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => controller.abort(name));
-  }
-  return interrupted.signal;
+  if (interrupted !== undefined) return interrupted.signal;
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => controller.abort());
+  interrupted = controller;
+  return controller.signal;
 }
 
 process.exitCode = await run(process.argv.slice(2), {

@@ -15,7 +15,7 @@ export interface GlobalOptions {
 }
 
 /** Runs a command's file and keeps the exit code it returns. */
-export type Action = (work: (context: CommandContext) => Promise<number | void>) => Promise<void>;
+export type Action = (work: (context: CommandContext) => Promise<number> | Promise<void>) => Promise<void>;
 
 const inWorkspace = ['--workspace <name>', 'when several workspaces have a workload of this name'] as const;
 

@@ -1,4 +1,6 @@
 // What the agent's loops need from the world. Adapters know this file and never each other.
+import type { AllocationStatus } from '#core/allocation-step';
+import type { Order } from '#core/order';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Profile } from '@astrago/shared/domain/mig/profile';
 import type { LiveSlice, WantedSlice } from '@astrago/shared/domain/mig/slice';
@@ -103,7 +105,7 @@ export type ProcessState =
   | { readonly kind: 'running'; readonly pid: number; readonly startedAtMs: number }
   | { readonly kind: 'exited'; readonly exitCode: number; readonly startedAtMs: number | undefined; readonly endedAtMs: number }
   /** It was started, its supervisor is gone, and no exit code was left. */
-  | { readonly kind: 'lost'; readonly startedAtMs: number | undefined };
+  | { readonly kind: 'lost'; readonly startedAtMs: number | undefined; readonly rebooted: boolean };
 
 export interface LaunchRequest {
   readonly allocation: string;
@@ -117,13 +119,33 @@ export interface LaunchRequest {
 export interface ProcessLauncher {
   /** Starts the command unless this allocation was ever started before; throws when it cannot be started at all. */
   start(request: LaunchRequest): Promise<void>;
+  /** Makes sure that the command of an allocation never starts; `false` when it did. */
+  bar(allocation: string): Promise<boolean>;
   state(allocation: string): Promise<ProcessState>;
   /** Signals every process of the allocation, its supervisor excepted. */
   signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
-  /** Pids that belong to the allocation, its supervisor included. */
-  pids(allocation: string): Promise<readonly number[]>;
-  /** Removes what is kept of an ended allocation: output, exit code. */
+  /** Live processes of the allocation, its supervisor excepted. */
+  membersOf(allocation: string): Promise<readonly number[]>;
+  /** Live processes of all allocations, supervisors included. */
+  pidsByAllocation(): Promise<ReadonlyMap<string, readonly number[]>>;
+  /** Removes what is kept of an ended allocation; its output stays readable for a while. */
   forget(allocation: string): Promise<void>;
   /** Ids of all allocations of which something is kept. */
   known(): Promise<readonly string[]>;
+  /** Output from `offset` on, also of a forgotten allocation; `undefined` when there is none. */
+  output(allocation: string, offset: number): Promise<{ readonly size: number; read(end: number): AsyncIterable<Uint8Array> } | undefined>;
+}
+
+/** What survives the agent: the order, what was decided for good, and a journal of steps on GPUs. */
+export interface Ledger {
+  readonly order: Order;
+  /** Throws when it could not be made durable; the old order is kept then. */
+  putOrder(order: Order): Promise<void>;
+  /** Ends of allocations that no file of the launcher tells; kept until forgotten. */
+  verdict(allocation: string): AllocationStatus | undefined;
+  putVerdict(allocation: string, status: AllocationStatus): Promise<void>;
+  forget(allocation: string): Promise<void>;
+  /** Durable before the step is taken. */
+  intent(gpu: GpuUuid, step: string): Promise<void>;
+  outcome(gpu: GpuUuid, step: string, result: string): Promise<void>;
 }

@@ -8,6 +8,7 @@ import type { Parsed } from './parsed.ts';
 /** Told of every command that was asked for, the refused ones included; for metrics. Must not throw. */
 export interface CommandObservation {
   readonly kind: CommandKind;
+  /** From being asked, so with the wait for its turn. */
   readonly ms: number;
   readonly outcome: 'done' | 'aborted' | DriverFaultCode;
 }
@@ -35,11 +36,12 @@ const outputMax = 2_000;
 export class Asking {
   readonly #around: CommandSurroundings;
   readonly #onCommand: (observation: CommandObservation) => void;
-  readonly #lanes = new Lanes();
+  readonly #lanes: Lanes;
 
   constructor(deps: { readonly around: CommandSurroundings; readonly onCommand: (observation: CommandObservation) => void }) {
     this.#around = deps.around;
     this.#onCommand = deps.onCommand;
+    this.#lanes = new Lanes({ clock: deps.around.clock, patienceMs: deps.around.limits.patienceMs });
   }
 
   get hungCount(): number {
@@ -118,6 +120,11 @@ export class Asking {
     else this.#lanes.leave(claim);
     return end;
   }
+}
+
+/** Asking on would hang, or be refused, just the same. */
+export function isHang(fault: DriverFault): boolean {
+  return fault.code === 'timed-out' || fault.code === 'busy-with-hung-command';
 }
 
 function faultOf(code: DriverFaultCode, command: readonly string[], output = ''): DriverFault {

@@ -13,7 +13,7 @@ const byText: readonly (readonly [RegExp, DriverFaultCode])[] = [
   [/In use by another client|used by (?:one or more )?(?:an)?other process|is currently in use/i, 'gpu-in-use'],
   [/Insufficient Resources/i, 'insufficient-resources'],
   [/using profile .*(?:Invalid Argument|Not Supported|Not Found)|invalid profile|unknown profile|profile .* not (?:found|supported)/i, 'unknown-profile'],
-  [/Not Found|No MIG-enabled devices found|No (?:GPU|compute) instances found/i, 'not-found'],
+  [/Not Found|No MIG-(?:enabled|supported) devices found|No (?:GPU|compute) instances found/i, 'not-found'],
 ];
 
 /** Only asked when the text says nothing: exit codes differ by driver and most refusals have no code of their own. */

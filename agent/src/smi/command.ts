@@ -11,11 +11,13 @@ export interface CommandLimits {
   readonly queryMs: number;
   readonly mutateMs: number;
   readonly resetMs: number;
+  /** How long a command waits for one on another GPU to end first; a reset takes about eight seconds. */
+  readonly patienceMs: number;
   /** Of each stream. */
   readonly outputBytesMax: number;
 }
 
-export const defaultLimits: CommandLimits = { queryMs: 20_000, mutateMs: 60_000, resetMs: 60_000, outputBytesMax: 16 * 1024 * 1024 };
+export const defaultLimits: CommandLimits = { queryMs: 20_000, mutateMs: 60_000, resetMs: 60_000, patienceMs: 10_000, outputBytesMax: 16 * 1024 * 1024 };
 
 export interface CommandRequest {
   readonly args: readonly string[];

@@ -29,8 +29,8 @@ export interface SmiDriver extends GpuDriver {
 
 /**
  * The GPUs of this machine through nvidia-smi. An aborted `signal` makes a method reject with the signal's reason;
- * everything else it rejects with is a {@link DriverFault}. A listing leaves out a GPU that is lost or does not
- * answer while others do; {@link GpuDriver.observeGpu} says which of the two.
+ * everything else it rejects with is a {@link DriverFault}. A listing leaves out a GPU that is lost, hangs or
+ * prints what cannot be read while others answer; {@link GpuDriver.observeGpu} says which.
  */
 export function createSmiDriver(options: SmiDriverOptions): SmiDriver {
   const asking = new Asking({

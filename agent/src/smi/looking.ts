@@ -1,7 +1,7 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
 import { DriverFault, type ObservedGpu } from '../app/ports.ts';
-import type { Asking } from './asking.ts';
+import { type Asking, isHang } from './asking.ts';
 import { type GpuFacts, factFields, parseGpuFacts } from './gpu-facts.ts';
 import { parseComputeInstances } from './parse-compute-instances.ts';
 import { noInstances, parseGpuInstances } from './parse-gpu-instances.ts';
@@ -59,7 +59,10 @@ export class Looking {
 
   /** The id that `-cgi` takes for a profile of this GPU. */
   async profileId(scope: Scope, gpu: GpuUuid, name: string, signal: AbortSignal): Promise<number | undefined> {
-    if (this.#book.profilesOf(gpu).length === 0) await this.#book.fill(scope, await this.facts(scope, signal), signal);
+    if (this.#book.profilesOf(gpu).length === 0) {
+      const fault = await this.#book.fill(scope, await this.facts(scope, signal), signal);
+      if (fault !== undefined) throw fault;
+    }
     return this.#book.profilesOf(gpu).find((profile) => profile.name === name)?.gpuInstanceProfileId;
   }
 
@@ -96,13 +99,13 @@ export class Looking {
     }, signal);
   }
 
-  /** Absent when the help text cannot be had; then every field is asked for. */
+  /** Absent when the help text cannot be had; then every field is asked for, and that answer tells what is wrong. */
   async #offeredFields(scope: Scope, signal: AbortSignal): Promise<ReadonlySet<string> | undefined> {
     if (this.#fields !== undefined) return this.#fields;
     try {
       this.#fields = await this.#asking.ask({ args: ['--help-query-gpu'], gpu: scope.gpu, read: parseQueryFields }, signal);
     } catch (fault) {
-      if (!(fault instanceof DriverFault) || (fault.code !== 'unreadable-output' && fault.code !== 'failed')) throw fault;
+      if (!(fault instanceof DriverFault) || isHang(fault)) throw fault;
     }
     return this.#fields;
   }

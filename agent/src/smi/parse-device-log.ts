@@ -46,14 +46,25 @@ const parser = new XMLParser({
   isArray: (name) => many.has(name),
 });
 
+/**
+ * Whoever runs a process chooses its name, and it is not certain that every driver escapes it: unescaped, a name
+ * could make the log unreadable or add processes to it. A name is therefore all of its line.
+ */
+const processName = /^(\s*<process_name>)(.*)(<\/process_name>\s*)$/gm;
+
+function escaped(name: string): string {
+  return name.replace(/&(?!(?:amp|lt|gt|quot|apos|#\d{1,7});)/g, '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
 type Node = Readonly<Record<string, unknown>>;
 
 export function parseDeviceLog(text: string): Parsed<DeviceLog> {
   let root: Node | undefined;
   try {
-    const valid = XMLValidator.validate(text);
+    const safe = text.replace(processName, (_line, open: string, name: string, close: string) => `${open}${escaped(name)}${close}`);
+    const valid = XMLValidator.validate(safe);
     if (valid !== true) return unreadable(`not XML: ${valid.err.msg}`);
-    root = child(parser.parse(text), 'nvidia_smi_log');
+    root = child(parser.parse(safe), 'nvidia_smi_log');
   } catch (thrown) {
     return unreadable(`not XML: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }

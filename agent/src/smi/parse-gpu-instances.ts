@@ -13,7 +13,7 @@ export interface GpuInstanceRow {
 }
 
 /** How nvidia-smi says that there is nothing to list; with an error exit. */
-export const noInstances = /No MIG-enabled devices found|No (?:GPU|compute) instances found: Not Found/i;
+export const noInstances = /No MIG-(?:enabled|supported) devices found|No (?:GPU|compute) instances found: Not Found/i;
 
 const entry = /^(\d{1,4})\s+MIG (\S+)\s+(\d{1,4})\s+(\d{1,4})\s+(\d{1,4}):([1-9]\d{0,3})$/;
 

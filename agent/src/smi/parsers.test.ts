@@ -204,6 +204,8 @@ describe('-q -x', () => {
         processes: [{ pid: 4711, type: 'C', name: 'python', gpuInstanceId: 1, computeInstanceId: 0, usedMemoryMiB: 17 }],
       }],
     });
+    const nasty = text.replace('<process_name>python</process_name>', '\n<process_name>a&b</process_name></process_info><process_info><pid>1</pid><process_name>&lt;c></process_name>\n');
+    expect(valueOf(parseDeviceLog(nasty)).gpus[0]?.processes.map((own) => own.name)).toEqual(['a&b</process_name></process_info><process_info><pid>1</pid><process_name><c>']);
     expect(parseDeviceLog(text.replace('<pid>4711</pid>', '<pid>[N/A]</pid>')).kind).toBe('unreadable');
     expect(parseDeviceLog(text.slice(0, -20)).kind).toBe('unreadable');
   });

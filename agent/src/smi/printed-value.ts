@@ -8,7 +8,8 @@ const notOffered = /^\[?(?:N\/A|Not Supported)\]?$/i;
 /** A number with an optional unit, or absent. */
 export function printedNumber(text: string): number | undefined {
   const digits = number.exec(text.trim())?.[1];
-  return digits === undefined ? undefined : Number(digits);
+  // Minus nothing is nothing.
+  return digits === undefined ? undefined : Number(digits) + 0;
 }
 
 /** As {@link printedNumber}, and absent below zero. */

@@ -1,7 +1,7 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Profile } from '@astrago/shared/domain/mig/profile';
 import { DriverFault } from '../app/ports.ts';
-import type { Asking } from './asking.ts';
+import { type Asking, isHang } from './asking.ts';
 import type { GpuFacts } from './gpu-facts.ts';
 import { noInstances } from './parse-gpu-instances.ts';
 import { type GpuInstanceProfileRow, parseGpuInstanceProfiles } from './parse-gpu-instance-profiles.ts';
@@ -27,18 +27,20 @@ export class ProfileBook {
 
   /**
    * Reads what is not known yet of `gpus`. A listing that fails leaves them without profiles until the next
-   * time, for the rest of such a GPU is still worth knowing; one that hangs throws.
+   * time and its fault is returned, for the rest of such a GPU is still worth knowing; one that hangs throws.
    */
-  async fill(scope: Scope, gpus: readonly GpuFacts[], signal: AbortSignal): Promise<void> {
+  async fill(scope: Scope, gpus: readonly GpuFacts[], signal: AbortSignal): Promise<DriverFault | undefined> {
     const missing = gpus.filter((gpu) => gpu.migMode !== 'not-offered' && this.#pages.get(gpu.uuid)?.mode !== gpu.migMode);
     const [first, second] = missing;
-    if (first === undefined) return;
+    if (first === undefined) return undefined;
     const narrow = scope.gpu === 'all' && second === undefined ? oneGpu(first.uuid) : scope;
     try {
       const listed = await this.#list(narrow, signal);
       for (const gpu of missing) this.#write(gpu, narrow, listed);
+      return undefined;
     } catch (fault) {
-      if (!(fault instanceof DriverFault) || fault.code === 'timed-out' || fault.code === 'busy-with-hung-command') throw fault;
+      if (!(fault instanceof DriverFault) || isHang(fault)) throw fault;
+      return fault;
     }
   }
 

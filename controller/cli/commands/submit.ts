@@ -61,7 +61,8 @@ async function waitFor(context: CommandContext, client: Client, submitted: Workl
   };
   while (workload.endedAtMs === undefined) {
     const line = lineOf(workload);
-    if (line !== told) context.terminal.remark((told = line));
+    if (line !== told) context.terminal.remark(line);
+    told = line;
     if (context.clock.elapsedMs() >= untilMs) return leave(exitCodes.waitedTooLong, `Waited ${timeoutSeconds} s.`);
     await context.clock.sleep(Math.min(periodMs, Math.max(1, untilMs - context.clock.elapsedMs())), signal);
     if (signal.aborted) return leave(exitCodes.interrupted, 'Stopped waiting.');

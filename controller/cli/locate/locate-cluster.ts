@@ -34,7 +34,9 @@ export async function locateCluster(choice: ClusterChoice, environment: Readonly
     });
   }
   // The controller may outlive a killed supervisor, so the file is believed and the connection decides.
-  return { url: file.url, token: token ?? (await readToken(file.tokenFile)) };
+  // A token in the environment may be for another cluster than the one that --data names.
+  const given = choice.data === undefined ? token : choice.token;
+  return { url: file.url, token: given ?? (await readToken(file.tokenFile)) };
 }
 
 async function readToken(file: string): Promise<string> {

@@ -1,0 +1,138 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { GpuModel } from './gpu-model.ts';
+import { gpuUuid, seededHex } from './identity.ts';
+import { linkProgram } from './link-program.ts';
+import type { GpuState, MachineState } from './machine-state.ts';
+import { readState } from './state-file.ts';
+
+export type { Faults, FaultAction, FaultRule } from './faults.ts';
+export type { MachineState } from './machine-state.ts';
+
+export interface MachineOrder {
+  readonly directory: string;
+  /** One of {@link modelNames}. */
+  readonly model: string;
+  readonly gpuCount: number;
+  /** Decides the layouts and wording that are played; 590.48.01 unless given. */
+  readonly driverVersion?: string;
+  /** UUIDs, serials and bus ids follow from it. */
+  readonly seed: string | number;
+  /** On unless given. */
+  readonly persistence?: boolean;
+  /** Off unless given. */
+  readonly migEnabled?: boolean;
+}
+
+export interface CreatedMachine {
+  readonly directory: string;
+  /** The executable to call. */
+  readonly nvidiaSmi: string;
+  readonly stateFile: string;
+  readonly faultsFile: string;
+  readonly gpuUuids: readonly string[];
+}
+
+const dataDirectory = join(import.meta.dirname, '..', 'data');
+const entry = join(import.meta.dirname, 'main.ts');
+let program: string | undefined;
+
+export function modelNames(): readonly string[] {
+  return readdirSync(join(dataDirectory, 'models')).map((file) => file.replace(/\.json$/, ''));
+}
+
+/** Makes the directory of a simulated machine. A machine that is there keeps its state and faults. */
+export function createMachine(order: MachineOrder): CreatedMachine {
+  const directory = resolve(order.directory);
+  const bin = join(directory, 'bin');
+  const lib = join(directory, 'lib');
+  const stateFile = join(directory, 'state.json');
+  const faultsFile = join(directory, 'faults.json');
+  const nvidiaSmi = join(bin, 'nvidia-smi');
+  mkdirSync(bin, { recursive: true });
+  mkdirSync(lib, { recursive: true });
+  writeOnce(stateFile, () => `${JSON.stringify(freshState(order, loadModel(order.model)), null, 1)}\n`);
+  writeOnce(faultsFile, () => '{}\n');
+  const state = readState(directory);
+  const model = loadModel(state.modelKey);
+  program ??= linkProgram(entry);
+  const programFile = join(lib, 'nvidia-smi.cjs');
+  replace(join(lib, 'model.json'), JSON.stringify({ dataDirectory, model }));
+  replace(programFile, program);
+  replace(nvidiaSmi, `#!/bin/sh\nunset NODE_OPTIONS NODE_V8_COVERAGE\nexec ${quote(process.execPath)} --no-warnings ${quote(programFile)} ${quote(stateFile)} "$@"\n`, 0o755);
+  return { directory, nvidiaSmi, stateFile, faultsFile, gpuUuids: state.gpus.map((gpu) => gpu.uuid) };
+}
+
+/** As after a power cycle. Processes that were attached are the caller's to end. */
+export function rebootMachine(directory: string): void {
+  execFileSync(join(resolve(directory), 'bin', 'nvidia-smi'), ['simulate', 'reboot']);
+}
+
+function loadModel(name: string): GpuModel {
+  const path = join(dataDirectory, 'models', `${name}.json`);
+  if (!existsSync(path)) throw new Error(`no GPU model "${name}"; there are ${modelNames().join(', ')}`);
+  return JSON.parse(readFileSync(path, 'utf8')) as GpuModel;
+}
+
+function freshState(order: MachineOrder, model: GpuModel): MachineState {
+  const seed = String(order.seed);
+  const persistence = order.persistence ?? true;
+  const migEnabled = (order.migEnabled ?? false) && model.mig !== null;
+  const gpus = Array.from({ length: order.gpuCount }, (_, index): GpuState => {
+    const hex = seededHex(seed, `identity ${index}`);
+    return {
+      index,
+      uuid: gpuUuid(seed, index),
+      serial: `16${(BigInt(`0x${hex.slice(0, 12)}`) % 100_000_000_000n).toString().padStart(11, '0')}`,
+      pdi: `0x${hex.slice(12, 28)}`,
+      busId: busIdOf(seed, index),
+      persistence,
+      computeMode: 'Default',
+      powerLimitWatts: model.powerLimitWatts,
+      migCurrent: migEnabled,
+      migPending: migEnabled,
+      instances: [],
+    };
+  });
+  const driverVersion = order.driverVersion ?? '590.48.01';
+  return { version: 1, modelKey: model.key, seed, driverVersion, persistenceAtBoot: persistence, bootedAtMs: Date.now(), gpus };
+}
+
+/** Ascending with the index, as the driver enumerates; spread over the bus by the seed. */
+function busIdOf(seed: string, index: number): string {
+  const jitter = Number.parseInt(seededHex(seed, `bus ${index}`).slice(0, 2), 16) % 8;
+  const domain = Math.floor(index / 16);
+  const bus = 1 + (index % 16) * 15 + jitter;
+  return `${hex(domain, 8)}:${hex(bus, 2)}:00.0`;
+}
+
+function hex(number: number, width: number): string {
+  return number.toString(16).toUpperCase().padStart(width, '0');
+}
+
+/** Two creators at once end up with one of the two files, whole. */
+function writeOnce(path: string, text: () => string): void {
+  if (existsSync(path)) return;
+  const temporary = `${path}.${process.pid}.new`;
+  writeFileSync(temporary, text());
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function replace(path: string, text: string, mode = 0o644): void {
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
+  const temporary = `${path}.${process.pid}.new`;
+  writeFileSync(temporary, text);
+  chmodSync(temporary, mode);
+  renameSync(temporary, path);
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,103 @@
+import { readFileSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { type CommandLine, invalidCombination, mainGrammar, parseCommandLine } from './command-line.ts';
+import { spoiler } from './fault-action.ts';
+import { type Machine, Refusal } from './machine.ts';
+import type { GpuState } from './machine-state.ts';
+import { pause } from './pause.ts';
+import type { CsvFormat } from './query-gpu.ts';
+import { visibleGpus } from './selected-gpus.ts';
+import { readState } from './state-file.ts';
+
+/** Finds the command that was typed, loads only its module, and returns its exit code. */
+export async function runCommand(machine: Machine, args: readonly string[]): Promise<number> {
+  if (args[0] === 'mig') return (await import('./mig-command.ts')).runMig(machine, args.slice(1));
+  if (args[0] === 'dmon' || args[0] === 'pmon') return (await import('./monitors.ts')).runMonitor(machine, args[0], args.slice(1));
+  const line = parseCommandLine(args, mainGrammar);
+  const setter = await runSetter(machine, line);
+  if (setter !== undefined) return setter;
+  const file = openOutput(line);
+  const period = periodMs(line);
+  for (let round = 0; ; round += 1) {
+    const exitCode = await runQuery(machine, line, round === 0);
+    if (period === undefined || exitCode !== 0) {
+      if (file !== 1) machine.answer.flush(spoiler(machine.action), file);
+      return exitCode;
+    }
+    machine.answer.flush(spoiler(machine.action), file);
+    pause(period);
+    machine.state = readState(machine.directory);
+  }
+}
+
+async function runSetter(machine: Machine, { values, flags }: CommandLine): Promise<number | undefined> {
+  const settings: Readonly<Record<string, Setter>> = {
+    'multi-instance-gpu': async (gpus, mode) =>
+      (await import('./mode-change.ts')).setMigMode(machine, gpus, mode, flags.has('error-on-warning')),
+    'gpu-reset': async (gpus) => (await import('./mode-change.ts')).resetGpus(machine, gpus),
+    'persistence-mode': async (gpus, mode) => (await import('./settings.ts')).setPersistence(machine, gpus, mode),
+    'compute-mode': async (gpus, mode) => (await import('./settings.ts')).setComputeMode(machine, gpus, mode),
+    'power-limit': async (gpus, watts) => (await import('./settings.ts')).setPowerLimit(machine, gpus, watts),
+  };
+  const asked = Object.keys(settings).filter((name) => values.has(name));
+  const [name] = asked;
+  if (name === undefined) return undefined;
+  if (asked.length > 1) throw invalidCombination();
+  const visible = visibleGpus(machine, values.get('id'));
+  const exitCode = (await settings[name]?.(visible.gpus, values.get(name) ?? '')) ?? 0;
+  if (visible.lostLine !== undefined) machine.answer.print(visible.lostLine);
+  return exitCode || visible.exitCode;
+}
+
+type Setter = (gpus: readonly GpuState[], value: string) => Promise<number>;
+
+async function runQuery(machine: Machine, { flags, values }: CommandLine, first: boolean): Promise<number> {
+  const ids = values.get('id');
+  if (flags.has('help')) return printHelp(machine, 'help.txt');
+  if (flags.has('help-query-gpu')) return printHelp(machine, 'help-query-gpu.txt');
+  if (flags.has('help-query-compute-apps')) return printHelp(machine, 'help-query-compute-apps.txt');
+  if (flags.has('version')) return (await import('./versions.ts')).printVersions(machine);
+  const gpuFields = values.get('query-gpu');
+  const appFields = values.get('query-compute-apps');
+  if (gpuFields !== undefined && appFields !== undefined) {
+    throw new Refusal(2, 'Only one --query-* switch can be used at a time.');
+  }
+  if (gpuFields !== undefined) {
+    return (await import('./query-gpu.ts')).queryGpu(machine, gpuFields, csvFormat(values, first), ids);
+  }
+  if (appFields !== undefined) {
+    return (await import('./query-compute-apps.ts')).queryComputeApps(machine, appFields, csvFormat(values, first), ids);
+  }
+  if (values.has('format')) throw invalidCombination();
+  if (flags.has('list-gpus')) return (await import('./list-gpus.ts')).listGpus(machine, ids);
+  if (flags.has('xml-format') && flags.has('query')) return (await import('./query-xml.ts')).queryXml(machine, ids);
+  if (flags.has('xml-format')) throw invalidCombination();
+  if (flags.has('query')) throw new Refusal(255, 'this simulator knows -q only together with -x');
+  return (await import('./summary-table.ts')).printSummary(machine, ids);
+}
+
+function csvFormat(values: ReadonlyMap<string, string>, first: boolean): CsvFormat {
+  const format = values.get('format');
+  if (format === undefined) throw new Refusal(2, '"--format=" switch is missing. Please run \'nvidia-smi -h\' for help');
+  const words = format.split(',').map((word) => word.trim());
+  if (!words.includes('csv') || words.some((word) => !['csv', 'noheader', 'nounits'].includes(word))) throw invalidCombination();
+  return { header: first && !words.includes('noheader'), units: !words.includes('nounits') };
+}
+
+function printHelp(machine: Machine, file: string): number {
+  const text = readFileSync(join(machine.dataDirectory, 'help', file), 'utf8');
+  machine.answer.printRaw(text.replaceAll('590.48.01', machine.driver.version));
+  return 0;
+}
+
+function openOutput({ values }: CommandLine): number {
+  const filename = values.get('filename');
+  return filename === undefined ? 1 : openSync(filename, 'w');
+}
+
+function periodMs({ values }: CommandLine): number | undefined {
+  const ms = values.get('loop-ms');
+  if (ms !== undefined) return Number(ms);
+  const seconds = values.get('loop');
+  return seconds === undefined ? undefined : Number(seconds || '5') * 1000;
+}

@@ -68,6 +68,17 @@ export class NodeAgent {
     this.#keepLoop.nudge();
   }
 
+  /** Where a further command of a running allocation runs; `undefined` when it does not run here. */
+  async execTarget(id: string, inherited: Readonly<Record<string, string>>): Promise<{ readonly environment: Readonly<Record<string, string>>; readonly workingDirectory: string } | undefined> {
+    const allocation = this.order.allocations.find((one) => one.id === id);
+    if (allocation?.intent.kind !== 'run' || (await this.#deps.launcher.state(id)).kind !== 'running') return undefined;
+    const visible = allocation.devices.flatMap((device) => {
+      const fact = this.#deviceFact(device);
+      return fact.kind === 'ready' ? fact.visible : [];
+    });
+    return { environment: { ...inherited, ...this.#deps.environment(allocation, visible) }, workingDirectory: allocation.intent.workingDirectory ?? this.#deps.launcher.directoryOf(id) };
+  }
+
   /** Runs until the signal is aborted. Workloads go on. */
   async run(signal: AbortSignal): Promise<void> {
     this.#signal = signal;

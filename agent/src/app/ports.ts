@@ -119,6 +119,8 @@ export interface LaunchRequest {
 export interface ProcessLauncher {
   /** Starts the command unless this allocation was ever started before; throws when it cannot be started at all. */
   start(request: LaunchRequest): Promise<void>;
+  /** The allocation's own directory, where its command runs unless it named one. */
+  directoryOf(allocation: string): string;
   /** Makes sure that the command of an allocation never starts; `false` when it did. */
   bar(allocation: string): Promise<boolean>;
   state(allocation: string): Promise<ProcessState>;

@@ -51,7 +51,7 @@ export class LocalLauncher implements ProcessLauncher {
 
   async start(request: LaunchRequest): Promise<void> {
     const directory = this.#of(request.allocation);
-    const own = join(directory, 'work');
+    const own = this.directoryOf(request.allocation);
     await mkdir(own, { recursive: true, mode: 0o700 });
     const workdir = request.workingDirectory ?? own;
     const found = await stat(workdir).catch(() => undefined);
@@ -71,6 +71,10 @@ export class LocalLauncher implements ProcessLauncher {
     await spawned;
     // From here on the files tell; before the supervisor has signed them, a second look would take it for absent.
     while ((await this.#owner(request.allocation)) === undefined && child.exitCode === null && child.signalCode === null) await pause(2);
+  }
+
+  directoryOf(allocation: string): string {
+    return join(this.#of(allocation), 'work');
   }
 
   async bar(allocation: string): Promise<boolean> {

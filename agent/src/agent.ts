@@ -1,0 +1,91 @@
+// The composition root of the agent: builds every adapter and runs the loops.
+import { Closers } from '@astrago/shared/runtime/closers';
+import { systemClock } from '@astrago/shared/runtime/clock';
+import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { NodeAgent } from './app/node-agent.ts';
+import { NodeState } from './app/node-state.ts';
+import type { AgentConfig } from './config.ts';
+import { heartbeat } from './enrollment/heartbeat.ts';
+import { credentialsFor } from './enrollment/join.ts';
+import { GrpcServer } from './grpc/server.ts';
+import { lockDirectory } from './ledger/directory-lock.ts';
+import { FileLedger } from './ledger/file-ledger.ts';
+import { AgentMetrics } from './metrics/registry.ts';
+import { MetricsServer } from './metrics/server.ts';
+import { workloadEnvironment } from './processes/device-environment.ts';
+import { LocalLauncher } from './processes/launcher.ts';
+import { readBootId } from './processes/proc.ts';
+import { createSmiDriver } from './smi/driver.ts';
+
+const version = '0.0.0';
+
+export interface RunningAgent extends AsyncDisposable {
+  readonly address: string;
+  readonly metricsPort: number;
+}
+
+export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
+  requireTls13();
+  const log = pino({ name: 'agent', level: config.logLevel, base: { node: config.node } }, pino.destination(2));
+  const clock = systemClock;
+  const closers = new Closers();
+  try {
+    await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
+    closers.use(await lockDirectory(config.dataDirectory));
+    const bootId = await readBootId();
+    const ledger = closers.use(await FileLedger.open(join(config.dataDirectory, 'ledger'), bootId, clock.nowMs));
+    const state = new NodeState(clock.nowMs);
+    const metrics = new AgentMetrics({ node: config.node, version, state, clock, samplePeriodMs: config.samplePeriodMs });
+    const environmentOf = (allocation: { readonly id: string; readonly workload: string; readonly workspace: string }, asked: Readonly<Record<string, string>>, visible: readonly string[]) =>
+      workloadEnvironment({ asked, visible, allocation: allocation.id, workload: allocation.workload, workspace: allocation.workspace });
+    const launcher = new LocalLauncher({ directory: join(config.dataDirectory, 'allocations'), bootId, environment: config.workloadEnvironment, onExit: () => agent.nudge() });
+    const driver = createSmiDriver({ program: config.nvidiaSmi, onCommand: (sample) => metrics.onCommand(sample) });
+    const agent: NodeAgent = new NodeAgent({
+      driver,
+      ledger,
+      launcher,
+      clock,
+      state,
+      environment: (allocation, visible) => environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
+      inventoryPeriodMs: config.inventoryPeriodMs,
+      samplePeriodMs: config.samplePeriodMs,
+      prepareTimeoutMs: config.prepareTimeoutMs,
+      log: (facts, message) => log.warn(facts, message),
+    });
+    const credentials = await credentialsFor({
+      node: config.node,
+      joinAddress: config.joinAddress,
+      tokenFile: config.joinTokenFile,
+      directory: join(config.dataDirectory, 'credentials'),
+      hosts: ['localhost', config.bind.slice(0, config.bind.lastIndexOf(':'))],
+    });
+    const facts = { node: config.node, bootId, agentVersion: version, cpuMilli: config.cpuMilli, memoryMiB: config.memoryMiB };
+    const server = closers.use(
+      await GrpcServer.listen(config.bind, credentials, { agent, launcher, facts, mayGrow: (id) => mayGrow(state, id), execTarget: (id) => agent.execTarget(id, config.workloadEnvironment) }),
+    );
+    const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
+    const ending = new AbortController();
+    const loops = agent.run(ending.signal);
+    const beats = heartbeat(
+      { node: config.node, bootId, ownAddress: server.address, controllerAddress: config.controllerAddress, credentials, clock, random: Math.random, log: (what, message) => log.warn(what, message) },
+      ending.signal,
+    );
+    closers.add(async () => {
+      ending.abort();
+      await Promise.all([loops, beats]);
+    });
+    log.info({ address: server.address, metricsPort: metricsServer.port }, 'the agent is up');
+    return { address: server.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };
+  } catch (failure) {
+    await closers[Symbol.asyncDispose]();
+    throw failure;
+  }
+}
+
+function mayGrow(state: NodeState, allocation: string): boolean {
+  const status = state.allocations.current?.find((one) => one.id === allocation)?.status;
+  return status !== undefined && status.kind !== 'exited' && status.kind !== 'failed';
+}

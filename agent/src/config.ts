@@ -1,0 +1,59 @@
+import { availableParallelism, hostname, totalmem } from 'node:os';
+
+export interface AgentConfig {
+  readonly node: string;
+  readonly dataDirectory: string;
+  readonly joinAddress: string;
+  readonly controllerAddress: string;
+  readonly joinTokenFile: string | undefined;
+  readonly nvidiaSmi: string;
+  readonly bind: string;
+  readonly metricsBind: string;
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+  readonly inventoryPeriodMs: number;
+  readonly samplePeriodMs: number;
+  readonly prepareTimeoutMs: number;
+  readonly logLevel: string;
+  /** What workloads inherit of the agent's own environment. */
+  readonly workloadEnvironment: Readonly<Record<string, string>>;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Names a workload may take over; never the agent's whole environment, which may hold secrets. */
+const inherited = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'LD_LIBRARY_PATH'];
+
+export function readAgentConfig(environment: Environment): AgentConfig {
+  return {
+    node: environment['ASTRAGO_NODE_NAME'] ?? hostname().toLowerCase(),
+    dataDirectory: required(environment, 'ASTRAGO_AGENT_DATA', 'the directory this agent keeps its state in'),
+    joinAddress: required(environment, 'ASTRAGO_JOIN_ADDRESS', "host:port of the controller's join service"),
+    controllerAddress: required(environment, 'ASTRAGO_CONTROLLER_ADDRESS', "host:port of the controller's agent service"),
+    joinTokenFile: environment['ASTRAGO_JOIN_TOKEN_FILE'],
+    nvidiaSmi: environment['ASTRAGO_NVIDIA_SMI'] ?? 'nvidia-smi',
+    bind: environment['ASTRAGO_AGENT_BIND'] ?? '127.0.0.1:0',
+    metricsBind: environment['ASTRAGO_METRICS_BIND'] ?? '127.0.0.1:9410',
+    cpuMilli: whole(environment, 'ASTRAGO_CPU_MILLI', availableParallelism() * 1000),
+    memoryMiB: whole(environment, 'ASTRAGO_MEMORY_MIB', Math.floor(totalmem() / 2 ** 20)),
+    inventoryPeriodMs: whole(environment, 'ASTRAGO_INVENTORY_PERIOD_MS', 10_000),
+    samplePeriodMs: whole(environment, 'ASTRAGO_SAMPLE_PERIOD_MS', 10_000),
+    prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
+    logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
+    workloadEnvironment: Object.fromEntries(inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]))),
+  };
+}
+
+function required(environment: Environment, name: string, what: string): string {
+  const value = environment[name];
+  if (value === undefined || value === '') throw new Error(`set ${name}: ${what}`);
+  return value;
+}
+
+function whole(environment: Environment, name: string, otherwise: number): number {
+  const text = environment[name];
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} must be a whole number above 0, not ${JSON.stringify(text)}`);
+  return value;
+}

@@ -1,0 +1,112 @@
+// How a node gets its certificate: once, with a token; afterwards it is in the data directory.
+import { serviceDefinition } from '@astrago/proto/grpc';
+import { create } from '@bufbuild/protobuf';
+import { Enrollment, type JoinResponse, JoinRequestSchema } from '@astrago/proto/enrollment';
+import * as grpc from '@grpc/grpc-js';
+import { createHash, webcrypto } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as tls from 'node:tls';
+import type { Credentials } from '../app/credentials.ts';
+import { parseJoinToken } from './token.ts';
+
+export interface JoinFacts {
+  readonly node: string;
+  /** host:port of the controller's join service. */
+  readonly joinAddress: string;
+  readonly tokenFile: string | undefined;
+  readonly directory: string;
+  /** Addresses the certificate should be good for beside the node's name. */
+  readonly hosts: readonly string[];
+}
+
+const timeLimitMs = 15_000;
+
+/** The stored credentials, or new ones from the controller. */
+export async function credentialsFor(facts: JoinFacts): Promise<Credentials> {
+  return (await storedCredentials(facts.directory)) ?? joinCluster(facts);
+}
+
+async function storedCredentials(directory: string): Promise<Credentials | undefined> {
+  try {
+    const [certificatePem, keyPem, authorityPem] = await Promise.all(['node.crt', 'node.key', 'ca.crt'].map((name) => readFile(join(directory, name), 'utf8')));
+    return certificatePem === undefined || keyPem === undefined || authorityPem === undefined ? undefined : { certificatePem, keyPem, authorityPem };
+  } catch {
+    return undefined;
+  }
+}
+
+async function joinCluster(facts: JoinFacts): Promise<Credentials> {
+  if (facts.tokenFile === undefined) throw new Error('this node has no certificate yet and was given no join token file');
+  const token = parseJoinToken(await readFile(facts.tokenFile, 'utf8'));
+  if (token === undefined) throw new Error(`${facts.tokenFile} does not hold a join token`);
+  const authorityPem = await fetchAuthority(facts.joinAddress, token.authorityFingerprint);
+  const { keyPem, requestPem } = await signingRequest(facts);
+  const answer = await callJoin(facts.joinAddress, authorityPem, create(JoinRequestSchema, { token: token.secret, node: facts.node, signingRequestPem: requestPem }));
+  await mkdir(facts.directory, { recursive: true, mode: 0o700 });
+  // The certificate comes last: without it the rest is made anew.
+  await writeFile(join(facts.directory, 'node.key'), keyPem, { mode: 0o600 });
+  await writeFile(join(facts.directory, 'ca.crt'), authorityPem, { mode: 0o600 });
+  await writeFile(join(facts.directory, 'node.crt'), answer.certificatePem, { mode: 0o600 });
+  return { certificatePem: answer.certificatePem, keyPem, authorityPem };
+}
+
+/** The chain is looked at before anything is sent: only the CA that the token names is trusted with the secret. */
+async function fetchAuthority(address: string, fingerprint: string): Promise<string> {
+  const { host, port } = splitAddress(address);
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({ host, port, rejectUnauthorized: false, ALPNProtocols: ['h2'], minVersion: 'TLSv1.3' }, () => {
+      let certificate: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+      const seen = new Set<string>();
+      while (certificate?.raw !== undefined && !seen.has(certificate.fingerprint256)) {
+        seen.add(certificate.fingerprint256);
+        if (createHash('sha256').update(certificate.raw).digest('hex') === fingerprint) {
+          resolve(`-----BEGIN CERTIFICATE-----\n${certificate.raw.toString('base64').replace(/.{64}/g, '$&\n').trimEnd()}\n-----END CERTIFICATE-----\n`);
+          socket.destroy();
+          return;
+        }
+        certificate = certificate.issuerCertificate;
+      }
+      socket.destroy();
+      reject(new Error(`${address} does not present the CA that the join token names; the token is of another cluster, or something stands in between`));
+    });
+    socket.setTimeout(timeLimitMs, () => socket.destroy(new Error(`${address} did not answer within ${timeLimitMs} ms`)));
+    socket.on('error', reject);
+  });
+}
+
+async function signingRequest(facts: JoinFacts): Promise<{ readonly keyPem: string; readonly requestPem: string }> {
+  // Loaded only here: a node joins once.
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  x509.cryptoProvider.set(webcrypto as never);
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const names = [facts.node, ...facts.hosts].map((name) => ({ type: /^[\d.]+$|:/.test(name) ? ('ip' as const) : ('dns' as const), value: name }));
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: `CN=${facts.node}`,
+    keys: keys as never,
+    signingAlgorithm: algorithm,
+    extensions: [new x509.SubjectAlternativeNameExtension(names)],
+  });
+  const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+  return { keyPem: `-----BEGIN PRIVATE KEY-----\n${key.replace(/.{64}/g, '$&\n').trimEnd()}\n-----END PRIVATE KEY-----\n`, requestPem: request.toString('pem') };
+}
+
+async function callJoin(address: string, authorityPem: string, request: object): Promise<JoinResponse> {
+  const Client = grpc.makeGenericClientConstructor(serviceDefinition(Enrollment), 'Enrollment');
+  const client = new Client(address, grpc.credentials.createSsl(Buffer.from(authorityPem)));
+  try {
+    return await new Promise<JoinResponse>((resolve, reject) => {
+      const join = client['join'] as (request: object, options: grpc.CallOptions, answer: (failure: grpc.ServiceError | null, response: JoinResponse) => void) => void;
+      join.call(client, request, { deadline: Date.now() + timeLimitMs }, (failure, response) => (failure === null ? resolve(response) : reject(failure)));
+    });
+  } finally {
+    client.close();
+  }
+}
+
+function splitAddress(address: string): { readonly host: string; readonly port: number } {
+  const at = address.lastIndexOf(':');
+  return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) };
+}

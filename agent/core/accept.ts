@@ -1,5 +1,9 @@
 // Whether an order may replace the one in the ledger.
-import { sameSlice } from '@astrago/shared/domain/mig/slice';
+import type { GpuUuid } from '@astrago/shared/domain/ids';
+import { gridOf } from '@astrago/shared/domain/mig/grid';
+import { describeViolation, violationsOf } from '@astrago/shared/domain/mig/layout';
+import type { Profile } from '@astrago/shared/domain/mig/profile';
+import { formatSlice, overlaps, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { AllocatedDevice, DesiredAllocation, Order } from './order.ts';
 
 export type RefusalReason = 'stale-epoch' | 'stale-generation' | 'content-differs' | 'invalid';
@@ -10,7 +14,15 @@ export type Acceptance =
   | { readonly kind: 'repeated' }
   | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly detail: string };
 
-export function accept(order: Order, held: Order): Acceptance {
+/** What of this node an order is checked against. */
+export interface NodeKnowledge {
+  /** As the device lists them; empty while it has not. */
+  readonly profilesOf: (gpu: GpuUuid) => readonly Profile[];
+  /** Whether an allocation has ended and holds nothing any more. */
+  readonly hasEnded: (allocation: string) => boolean;
+}
+
+export function accept(order: Order, held: Order, node: NodeKnowledge): Acceptance {
   if (order.epoch < held.epoch) {
     return { kind: 'refused', reason: 'stale-epoch', detail: `epoch ${order.epoch} is before ${held.epoch}, which has spoken already` };
   }
@@ -21,7 +33,7 @@ export function accept(order: Order, held: Order): Acceptance {
     if (contentOf(order) === contentOf(held)) return { kind: 'repeated' };
     return { kind: 'refused', reason: 'content-differs', detail: `generation ${order.generation} was given before with another content` };
   }
-  const fault = contradictionIn(order);
+  const fault = contradictionIn(order, node);
   return fault === undefined ? { kind: 'accepted' } : { kind: 'refused', reason: 'invalid', detail: fault };
 }
 
@@ -35,16 +47,29 @@ export function contentOf(order: Order): string {
   return JSON.stringify([byKey(order.gpus, (gpu) => gpu.uuid), byKey(allocations, (allocation) => allocation.id)]);
 }
 
-/** What the order says against itself, or `undefined`. */
-function contradictionIn(order: Order): string | undefined {
+/** What the order says against itself or the node, or `undefined`. A GPU that is not there is no contradiction: it may come back. */
+function contradictionIn(order: Order, node: NodeKnowledge): string | undefined {
   if (new Set(order.gpus.map((gpu) => gpu.uuid)).size < order.gpus.length) return 'a GPU is named twice';
   if (new Set(order.allocations.map((one) => one.id)).size < order.allocations.length) return 'an allocation is named twice';
+  for (const gpu of order.gpus) {
+    const fault = gpu.layout.kind === 'mig' ? overlapIn(gpu.layout.slices, node.profilesOf(gpu.uuid)) : undefined;
+    if (fault !== undefined) return `${gpu.uuid}: ${fault}`;
+  }
   for (const allocation of order.allocations) {
     const fault = allocation.devices.map((device) => unheldDevice(order, allocation, device)).find((text) => text !== undefined);
     if (fault !== undefined) return fault;
     if (allocation.intent.kind === 'run' && allocation.intent.command.length === 0) return `${allocation.id} has no command`;
   }
-  return doubleBooking(order);
+  return doubleBooking(order, node);
+}
+
+function overlapIn(slices: readonly WantedSlice[], profiles: readonly Profile[]): string | undefined {
+  const starts = new Set(slices.map((slice) => slice.start));
+  if (starts.size < slices.length) return 'two slices have the same start';
+  const grid = gridOf(profiles);
+  // Only what can never be meant; the rest the driver judges, which fails one allocation and not the whole order.
+  const overlap = grid === undefined ? undefined : violationsOf(grid, slices).find((violation) => violation.kind === 'overlap');
+  return overlap === undefined ? undefined : describeViolation(overlap);
 }
 
 function unheldDevice(order: Order, allocation: DesiredAllocation, device: AllocatedDevice): string | undefined {
@@ -56,16 +81,23 @@ function unheldDevice(order: Order, allocation: DesiredAllocation, device: Alloc
   return holds || allocation.intent.kind === 'stop' ? undefined : `${allocation.id} holds what the layout of ${device.gpu} does not`;
 }
 
-/** I1, as far as it shows without the device's own table: a start has one holder, a whole GPU too. */
-function doubleBooking(order: Order): string | undefined {
-  const holders = new Map<string, string>();
+/** I1: no two allocations that may still run hold the same place. Where sizes are not known, a start has one holder. */
+function doubleBooking(order: Order, node: NodeKnowledge): string | undefined {
+  const taken = new Map<GpuUuid, { readonly id: string; readonly slice: WantedSlice | undefined }[]>();
   for (const { id, devices } of order.allocations) {
+    if (node.hasEnded(id)) continue;
     for (const { gpu, slice } of devices) {
-      const places = slice === undefined ? [gpu] : [`${gpu}@${slice.start}`];
-      const clash = places.find((place) => holders.has(place)) ?? (slice === undefined ? [...holders.keys()].find((place) => place.startsWith(`${gpu}@`)) : holders.has(gpu) ? gpu : undefined);
-      if (clash !== undefined) return `${id} and ${holders.get(clash)} hold the same place on ${gpu}`;
-      for (const place of places) holders.set(place, id);
+      const others = taken.get(gpu) ?? [];
+      const clash = others.find((other) => meet(slice, other.slice, node.profilesOf(gpu)));
+      if (clash !== undefined) return `${id} and ${clash.id} hold the same place on ${gpu}${slice === undefined ? '' : ` (${formatSlice(slice)})`}`;
+      taken.set(gpu, [...others, { id, slice }]);
     }
   }
   return undefined;
+}
+
+function meet(a: WantedSlice | undefined, b: WantedSlice | undefined, profiles: readonly Profile[]): boolean {
+  if (a === undefined || b === undefined) return true;
+  const sizeOf = (slice: WantedSlice): number => profiles.find((profile) => profile.name === slice.profile)?.size ?? 1;
+  return overlaps({ start: a.start, size: sizeOf(a) }, { start: b.start, size: sizeOf(b) });
 }

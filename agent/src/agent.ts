@@ -35,7 +35,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   try {
     await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
     closers.use(await lockDirectory(config.dataDirectory));
-    const bootId = await readBootId();
+    const bootId = readBootId(config.bootIdFile);
     const ledger = closers.use(await FileLedger.open(join(config.dataDirectory, 'ledger'), bootId, clock.nowMs));
     const state = new NodeState(clock.nowMs);
     const metrics = new AgentMetrics({ node: config.node, version, state, clock, samplePeriodMs: config.samplePeriodMs });
@@ -53,6 +53,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       inventoryPeriodMs: config.inventoryPeriodMs,
       samplePeriodMs: config.samplePeriodMs,
       prepareTimeoutMs: config.prepareTimeoutMs,
+      strangersTimeoutMs: config.strangersTimeoutMs,
       log: (facts, message) => log.warn(facts, message),
     });
     const credentials = await credentialsFor({
@@ -64,7 +65,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     });
     const facts = { node: config.node, bootId, agentVersion: version, cpuMilli: config.cpuMilli, memoryMiB: config.memoryMiB };
     const server = closers.use(
-      await GrpcServer.listen(config.bind, credentials, { agent, launcher, facts, mayGrow: (id) => mayGrow(state, id), execTarget: (id) => agent.execTarget(id, config.workloadEnvironment) }),
+      await GrpcServer.listen(config.bind, credentials, { agent, launcher, facts, mayGrow: (id) => mayGrow(state, id), execTarget: (id) => agent.execTarget(id) }),
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();

@@ -14,6 +14,9 @@ export interface AgentConfig {
   readonly inventoryPeriodMs: number;
   readonly samplePeriodMs: number;
   readonly prepareTimeoutMs: number;
+  /** How long processes of strangers may be in the way before what waits behind them has failed. */
+  readonly strangersTimeoutMs: number;
+  readonly bootIdFile: string;
   readonly logLevel: string;
   /** What workloads inherit of the agent's own environment. */
   readonly workloadEnvironment: Readonly<Record<string, string>>;
@@ -39,6 +42,9 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     inventoryPeriodMs: whole(environment, 'ASTRAGO_INVENTORY_PERIOD_MS', 10_000),
     samplePeriodMs: whole(environment, 'ASTRAGO_SAMPLE_PERIOD_MS', 10_000),
     prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
+    strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
+    // Another file plays a reboot of a simulated node.
+    bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
     workloadEnvironment: Object.fromEntries(inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]))),
   };

@@ -1,104 +1,150 @@
-import { type AllocationStatus, type DeviceFact, stepAllocation } from '#core/allocation-step';
+import { type AllocationAction, type AllocationStatus, type DeviceFact, type ProcessFact, stepAllocation } from '#core/allocation-step';
 import type { AllocatedDevice, DesiredAllocation } from '#core/order';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
-import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { Clock } from '@astrago/shared/runtime/clock';
+import type { Held, Holdings } from './holdings.ts';
 import type { AllocationSnapshot, NodeState } from './node-state.ts';
-import type { Ledger, ProcessLauncher } from './ports.ts';
+import { type Ledger, type ProcessLauncher, StartFault } from './ports.ts';
 
 export interface AllocationKeeperDeps {
   readonly ledger: Ledger;
   readonly launcher: ProcessLauncher;
   readonly state: NodeState;
   readonly clock: Clock;
-  readonly device: (device: AllocatedDevice) => DeviceFact;
+  readonly holdings: Holdings;
+  readonly device: (id: string, device: AllocatedDevice) => DeviceFact;
+  /** Why the devices of an allocation are not there yet. */
+  readonly obstacle: (devices: readonly AllocatedDevice[]) => string | undefined;
   readonly environment: (allocation: DesiredAllocation, visible: readonly string[]) => Readonly<Record<string, string>>;
   /** An allocation that waits for its devices longer than this has failed. */
   readonly prepareTimeoutMs: number;
   /** An allocation has let go of its devices. */
   readonly onReleased: () => void;
+  /** Asks for another round in so many ms, or at once. */
+  readonly again: (afterMs: number) => void;
   readonly log: (facts: object, message: string) => void;
 }
 
+/** What was killed is gone a moment later. */
+const afterKillMs = 20;
+
 /**
  * Starts, stops and forgets the processes of the allocations in the order. Looks at files and /proc only, never at
- * nvidia-smi, so that it goes on while the driver hangs.
+ * nvidia-smi, so that it goes on while the driver hangs. One allocation's trouble is not another's.
  */
 export class AllocationKeeper {
   readonly #deps: AllocationKeeperDeps;
   readonly #stoppingSinceMs = new Map<string, number>();
   readonly #preparingSinceMs = new Map<string, number>();
   readonly #statuses = new Map<string, AllocationStatus>();
+  readonly #troubles = new Map<string, string>();
 
   constructor(deps: AllocationKeeperDeps) {
     this.#deps = deps;
   }
 
-  /** Devices that a process of ours uses, or may use in a moment. */
-  running(gpu: GpuUuid): readonly { readonly id: string; readonly slice: WantedSlice | undefined }[] {
-    return this.#deps.ledger.order.allocations.flatMap((allocation) => {
-      const status = this.#statuses.get(allocation.id);
-      if (status === undefined || status.kind === 'exited' || status.kind === 'failed') return [];
-      if (status.kind === 'preparing' && allocation.intent.kind === 'stop') return [];
-      return allocation.devices.filter((device) => device.gpu === gpu).map((device) => ({ id: allocation.id, slice: device.slice }));
+  /** Takes over what an agent before this one has started. Before it, nothing may be destroyed. */
+  async adopt(): Promise<void> {
+    const { launcher, ledger, holdings } = this.#deps;
+    for (const id of await launcher.known()) {
+      const launched = await launcher.launched(id);
+      if (launched !== undefined && ledger.verdict(id) === undefined) holdings.hold(id, launched.devices);
+    }
+  }
+
+  /** Allocations that are to run on a GPU and have not been started. */
+  waiting(gpu: GpuUuid): readonly Held[] {
+    return this.#deps.ledger.order.allocations.flatMap(({ id, devices, intent }) => {
+      const status = this.#deps.ledger.verdict(id) ?? this.#statuses.get(id);
+      const waits = intent.kind === 'run' && !this.#deps.holdings.has(id) && (status === undefined || status.kind === 'preparing');
+      return waits ? devices.filter((device) => device.gpu === gpu).map(({ slice }) => ({ id, slice })) : [];
     });
   }
 
   async round(): Promise<void> {
     const { ledger, state } = this.#deps;
     const { allocations } = ledger.order;
-    const snapshots: AllocationSnapshot[] = [];
-    let released = false;
-    for (const allocation of allocations) {
-      const before = this.#statuses.get(allocation.id);
-      const status = await this.#step(allocation);
-      this.#statuses.set(allocation.id, status);
-      if (isOver(status) && before !== undefined && !isOver(before)) released = true;
-      snapshots.push({ id: allocation.id, workload: allocation.workload, status });
-    }
-    const strays = await this.#forgetUnnamed(new Set(allocations.map((one) => one.id as string)));
-    const next = [...snapshots, ...strays];
+    const snapshots = await Promise.all(
+      allocations.map(async (allocation): Promise<AllocationSnapshot> => {
+        const { id, workload } = allocation;
+        const status = await this.#guarded(id, () => this.#step(allocation));
+        if (status !== undefined) this.#statuses.set(id, status);
+        return { id, workload, status: status ?? this.#statuses.get(id) ?? { kind: 'preparing' } };
+      }),
+    );
+    const next = [...snapshots, ...(await this.#strays())];
     if (JSON.stringify(next) !== JSON.stringify(state.allocations.current)) state.allocations.set(next);
-    if (released) this.#deps.onReleased();
+  }
+
+  /** A round of one allocation; trouble is told once and tried again, and keeps nothing else from its turn. */
+  async #guarded<T>(id: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      const result = await work();
+      this.#troubles.delete(id);
+      return result;
+    } catch (cause) {
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      if (this.#troubles.get(id) !== detail) this.#deps.log({ allocation: id, detail }, 'an allocation cannot be looked after');
+      this.#troubles.set(id, detail);
+      return undefined;
+    }
   }
 
   async #step(allocation: DesiredAllocation): Promise<AllocationStatus> {
     const { ledger, launcher, clock } = this.#deps;
-    const known = ledger.verdict(allocation.id) ?? this.#finished(allocation.id);
+    const { id } = allocation;
+    const known = ledger.verdict(id) ?? this.#finished(id);
     if (known !== undefined) return known;
-    const process = await launcher.state(allocation.id);
-    const over = process.kind === 'exited' || process.kind === 'lost';
-    const stoppingSinceMs = this.#stoppingSinceMs.get(allocation.id);
+    const process = await launcher.state(id);
+    const stoppingSinceMs = this.#stoppingSinceMs.get(id);
     const step = stepAllocation({
       intent: allocation.intent,
       process,
+      // From here to the hold in `#start` nothing is awaited.
       devices: process.kind === 'absent' ? this.#devices(allocation) : { kind: 'coming' },
       verdict: undefined,
       stoppingForMs: stoppingSinceMs === undefined ? undefined : clock.elapsedMs() - stoppingSinceMs,
-      leftovers: over && (await launcher.membersOf(allocation.id)).length > 0,
+      leftovers: isOver(process) && (await launcher.membersOf(id)).length > 0,
     });
-    switch (step.action.kind) {
-      case 'start':
-        return this.#start(allocation, step.action.visible);
+    if (step.action.kind === 'start') return this.#start(allocation, step.action.visible);
+    await this.#act(allocation, step.action);
+    if (step.status.kind === 'failed') return this.#settle(id, process, step.status);
+    if (step.status.kind === 'exited') this.#release(id);
+    return step.status;
+  }
+
+  async #act({ id, intent }: DesiredAllocation, action: AllocationAction): Promise<void> {
+    const { launcher, clock, again } = this.#deps;
+    switch (action.kind) {
       case 'terminate':
-        this.#stoppingSinceMs.set(allocation.id, clock.elapsedMs());
-        await launcher.signal(allocation.id, 'SIGTERM');
-        break;
+        this.#stoppingSinceMs.set(id, clock.elapsedMs());
+        await launcher.signal(id, 'SIGTERM');
+        again(intent.kind === 'stop' ? intent.graceSeconds * 1000 : 0);
+        return;
       case 'kill':
       case 'clean-up':
-        await launcher.signal(allocation.id, 'SIGKILL');
-        break;
+        await launcher.signal(id, 'SIGKILL');
+        again(afterKillMs);
+        return;
+      case 'start':
       case 'none':
-        break;
+        return;
       default:
-        step.action satisfies never;
+        action satisfies never;
     }
-    if (step.status.kind !== 'failed') return step.status;
+  }
+
+  async #settle(id: string, process: ProcessFact, status: AllocationStatus): Promise<AllocationStatus> {
     // A supervisor of an agent that was killed may be about to start it: then it has not failed.
-    if (process.kind === 'absent' && !(await launcher.bar(allocation.id))) return { kind: 'preparing' };
+    if (process.kind === 'absent' && !(await this.#deps.launcher.bar(id))) return { kind: 'preparing' };
     // A failure that no file tells must not be forgotten by a restart, or the work could start after it was called failed.
-    await ledger.putVerdict(allocation.id, step.status);
-    return step.status;
+    await this.#deps.ledger.putVerdict(id, status);
+    this.#release(id);
+    return status;
+  }
+
+  #release(id: string): void {
+    if (this.#deps.holdings.release(id)) this.#deps.onReleased();
   }
 
   #finished(id: string): AllocationStatus | undefined {
@@ -106,67 +152,81 @@ export class AllocationKeeper {
     return status?.kind === 'exited' ? status : undefined;
   }
 
-  #devices(allocation: DesiredAllocation): DeviceFact {
+  #devices({ id, devices }: DesiredAllocation): DeviceFact {
     const visible: string[] = [];
-    for (const device of allocation.devices) {
-      const fact = this.#deps.device(device);
+    for (const device of devices) {
+      const fact = this.#deps.device(id, device);
       if (fact.kind === 'failed') return fact;
-      if (fact.kind === 'coming') return this.#waitLonger(allocation.id);
+      if (fact.kind === 'coming') return this.#waitLonger(id, this.#deps.obstacle(devices));
       visible.push(...fact.visible);
     }
-    this.#preparingSinceMs.delete(allocation.id);
+    const { state, holdings } = this.#deps;
+    const clash = holdings.clashWith(id, devices, (gpu, profile) => state.gpu(gpu)?.profiles.find((own) => own.name === profile)?.size);
+    if (clash !== undefined) return this.#waitLonger(id, `allocation ${clash} still holds its place`);
+    this.#preparingSinceMs.delete(id);
     return { kind: 'ready', visible };
   }
 
-  #waitLonger(id: string): DeviceFact {
+  #waitLonger(id: string, obstacle: string | undefined): DeviceFact {
     const nowMs = this.#deps.clock.elapsedMs();
     const sinceMs = this.#preparingSinceMs.get(id) ?? nowMs;
     this.#preparingSinceMs.set(id, sinceMs);
     if (nowMs - sinceMs < this.#deps.prepareTimeoutMs) return { kind: 'coming' };
-    return { kind: 'failed', failure: 'create-failed', detail: `its devices were not ready after ${Math.round(this.#deps.prepareTimeoutMs / 1000)} s` };
+    const waited = `its devices were not ready after ${Math.round(this.#deps.prepareTimeoutMs / 1000)} s`;
+    return { kind: 'failed', failure: 'create-failed', detail: obstacle === undefined ? waited : `${waited}: ${obstacle}` };
   }
 
   async #start(allocation: DesiredAllocation, visible: readonly string[]): Promise<AllocationStatus> {
-    if (allocation.intent.kind !== 'run') return { kind: 'preparing' };
+    const { launcher, holdings, log } = this.#deps;
+    const { id, workload, devices, intent } = allocation;
+    if (intent.kind !== 'run') return { kind: 'preparing' };
+    holdings.hold(id, devices);
     try {
-      await this.#deps.launcher.start({
-        allocation: allocation.id,
-        command: allocation.intent.command,
-        environment: this.#deps.environment(allocation, visible),
-        workingDirectory: allocation.intent.workingDirectory,
-      });
+      const environment = this.#deps.environment(allocation, visible);
+      await launcher.start({ allocation: id, workload, devices, command: intent.command, environment, workingDirectory: intent.workingDirectory });
     } catch (cause) {
-      const detail = cause instanceof Error ? cause.message : String(cause);
-      this.#deps.log({ allocation: allocation.id, detail }, 'an allocation could not be started');
-      const status: AllocationStatus = { kind: 'failed', failure: 'start-failed', detail };
-      await this.#deps.ledger.putVerdict(allocation.id, status);
-      return status;
+      // Anything else, a full disk for one, is this node's trouble and not the submitter's: it is tried again.
+      if (!(cause instanceof StartFault)) throw cause;
+      log({ allocation: id, detail: cause.message }, 'an allocation could not be started');
+      return this.#settle(id, { kind: 'absent' }, { kind: 'failed', failure: 'start-failed', detail: cause.message });
     }
-    const state = await this.#deps.launcher.state(allocation.id);
-    return state.kind === 'running' ? { kind: 'running', startedAtMs: state.startedAtMs } : { kind: 'preparing' };
+    const state = await launcher.state(id);
+    if (state.kind === 'running') return { kind: 'running', startedAtMs: state.startedAtMs };
+    // It has ended already; the next round says how.
+    this.#deps.again(0);
+    return { kind: 'preparing' };
   }
 
   /** What ended and is not named any more is forgotten; what still runs is kept and told. */
-  async #forgetUnnamed(named: ReadonlySet<string>): Promise<readonly AllocationSnapshot[]> {
-    const { launcher, ledger } = this.#deps;
-    const strays: AllocationSnapshot[] = [];
-    for (const id of new Set([...(await launcher.known()), ...this.#statuses.keys()])) {
-      if (named.has(id)) continue;
-      const process = await launcher.state(id);
-      if (process.kind === 'running') {
-        strays.push({ id, workload: '', status: { kind: 'running', startedAtMs: process.startedAtMs } });
-        continue;
-      }
-      await launcher.forget(id);
-      await ledger.forget(id);
-      this.#statuses.delete(id);
-      this.#stoppingSinceMs.delete(id);
-      this.#preparingSinceMs.delete(id);
+  async #strays(): Promise<readonly AllocationSnapshot[]> {
+    const ids = new Set([...(await this.#deps.launcher.known()), ...this.#statuses.keys()]);
+    const found = await Promise.all([...ids].filter((id) => !this.#isNamed(id)).map((id) => this.#guarded(id, () => this.#stray(id))));
+    return found.filter((snapshot) => snapshot !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  async #stray(id: string): Promise<AllocationSnapshot | undefined> {
+    const { launcher, ledger, again } = this.#deps;
+    const process = await launcher.state(id);
+    const workload = async (): Promise<string> => (await launcher.launched(id))?.workload ?? '';
+    if (process.kind === 'running') return { id, workload: await workload(), status: { kind: 'running', startedAtMs: process.startedAtMs } };
+    if (this.#deps.holdings.has(id) && (await launcher.membersOf(id)).length > 0) {
+      await launcher.signal(id, 'SIGKILL');
+      again(afterKillMs);
+      return { id, workload: await workload(), status: { kind: 'stopping', startedAtMs: undefined } };
     }
-    return strays;
+    if (this.#isNamed(id)) return undefined;
+    await launcher.forget(id);
+    await ledger.forget(id);
+    for (const memory of [this.#statuses, this.#stoppingSinceMs, this.#preparingSinceMs, this.#troubles]) memory.delete(id);
+    this.#release(id);
+    return undefined;
+  }
+
+  #isNamed(id: string): boolean {
+    return this.#deps.ledger.order.allocations.some((allocation) => allocation.id === id);
   }
 }
 
-function isOver(status: AllocationStatus): boolean {
-  return status.kind === 'exited' || status.kind === 'failed';
+function isOver(process: ProcessFact): boolean {
+  return process.kind === 'exited' || process.kind === 'lost';
 }

@@ -1,25 +1,29 @@
-import { inTheWayOf, nextStep, type GpuUse, type Outlook, type Step } from '#core/next-step';
+import type { DeviceFact, Failure } from '#core/allocation-step';
+import { inTheWayOf, nextStep, type Outlook, type Step } from '#core/next-step';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
-import type { Layout } from '@astrago/shared/domain/mig/layout';
-import { formatSlice, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
+import { formatLayout, type Layout } from '@astrago/shared/domain/mig/layout';
+import { formatSlice, type LiveSlice, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { Clock } from '@astrago/shared/runtime/clock';
+import { isStranger, type Stranger, strangerOf, useOf } from './gpu-use.ts';
+import type { Holdings } from './holdings.ts';
 import type { NodeState } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Ledger, type ObservedGpu } from './ports.ts';
-import type { DeviceFact, Failure } from '#core/allocation-step';
+import { isUnanswered, sentenceOf, type Setback, Setbacks } from './setbacks.ts';
 
-/** A create is tried this often before it counts as failed. */
-const triesMax = 2;
-/** Processes in the way are looked at this often before they count as in the way. */
-const looksMax = 3;
-const lookAgainMs = 300;
+/** How soon a GPU that is held by strangers is looked at again: at first soon, as one that is ending is listed a moment longer. */
+const lookSoonMs = 300;
+const lookAgainMs = 2000;
 
 export interface GpuWorkerDeps {
   readonly driver: GpuDriver;
   readonly ledger: Ledger;
   readonly state: NodeState;
   readonly clock: Clock;
-  /** Allocations whose process runs, or may run, on this GPU, with their slice. */
-  readonly running: (gpu: GpuUuid) => readonly { readonly id: string; readonly slice: WantedSlice | undefined }[];
+  readonly holdings: Holdings;
+  /** Allocations that wait for a device of this GPU, with their slice. */
+  readonly waiting: (gpu: GpuUuid) => readonly { readonly id: string; readonly slice: WantedSlice | undefined }[];
+  /** How long strangers may be in the way before what waits behind them has failed. */
+  readonly strangersTimeoutMs: number;
   readonly onProgress: () => void;
 }
 
@@ -30,92 +34,109 @@ export interface GpuWorkerDeps {
 export class GpuWorker {
   readonly #uuid: GpuUuid;
   readonly #deps: GpuWorkerDeps;
-  #wanted: string | undefined;
-  readonly #tries = new Map<string, number>();
+  readonly #setbacks = new Setbacks();
+  /** Told to have failed; they never come back to life, whatever happens to the GPU later. */
   readonly #failed = new Map<string, { readonly failure: Failure; readonly detail: string }>();
-  #looks = 0;
-  /** What this listing allows was done; what is in the way is looked at again with the next one. */
-  #settledOn: ObservedGpu | undefined;
+  #layout: string | undefined;
+  /** From the last fresh look at processes, and when that was. */
+  #strangers: readonly Stranger[] = [];
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #strangersSinceMs: number | undefined;
+  /** What is being destroyed or switched: nothing starts on it, whatever the last listing shows. */
+  #dismantling: LiveSlice | 'whole' | undefined;
+  /** Why the layout is not there yet, for those who wait in vain. */
+  #obstacle: string | undefined;
 
   constructor(uuid: GpuUuid, deps: GpuWorkerDeps) {
     this.#uuid = uuid;
     this.#deps = deps;
   }
 
-  /** Steps until nothing can be done now. Throws nothing: what the driver does not do becomes a condition. */
-  async work(signal: AbortSignal): Promise<void> {
-    const wanted = this.#deps.ledger.order.gpus.find((gpu) => gpu.uuid === this.#uuid)?.layout;
-    if (wanted === undefined) return;
-    this.#noticeOrder(wanted);
+  /**
+   * Steps until nothing can be done now. Says when to come back, if there is a reason to. Throws no
+   * {@link DriverFault}: what the driver does not do becomes a condition.
+   */
+  async work(signal: AbortSignal): Promise<number | undefined> {
     try {
-      while (!signal.aborted) {
-        const seen = this.#deps.state.gpu(this.#uuid);
-        if (seen === undefined || this.#settledOn === seen) return;
-        if (!(await this.#stepOnce(wanted, seen, signal))) return;
-      }
+      while (!signal.aborted && (await this.#stepOnce(signal)));
     } catch (fault) {
       if (!(fault instanceof DriverFault)) throw fault;
       this.#noteFault(fault);
+      return lookAgainMs;
     }
+    return this.#comeBackInMs();
   }
 
-  /** How a device of an allocation stands. */
-  device(slice: WantedSlice | undefined): DeviceFact {
-    const gpu = this.#deps.state.gpu(this.#uuid);
-    if (gpu === undefined) {
-      return this.#deps.state.listed ? { kind: 'failed', failure: 'device-lost', detail: `${this.#uuid} is not listed by the driver` } : { kind: 'coming' };
-    }
-    if (slice === undefined) return !gpu.migEnabled && gpu.migPending !== true ? { kind: 'ready', visible: [gpu.uuid] } : this.#coming('mode');
-    const live = gpu.slices.find((other) => sameSlice(other, slice));
-    if (live?.migUuid !== undefined) return { kind: 'ready', visible: [live.migUuid] };
-    return this.#coming(formatSlice(slice), slice);
-  }
-
-  #coming(key: string, slice?: WantedSlice): DeviceFact {
-    const failed = this.#failed.get(key) ?? this.#failed.get('mode');
+  /** How a device of an allocation stands. Ready is meant for the moment: nothing may be awaited before it is held. */
+  device(id: string, slice: WantedSlice | undefined): DeviceFact {
+    const failed = this.#failed.get(id);
     if (failed !== undefined) return { kind: 'failed', ...failed };
-    const gpu = this.#deps.state.gpu(this.#uuid);
-    if (slice !== undefined && gpu !== undefined && !gpu.migCapable) return { kind: 'failed', failure: 'create-failed', detail: `${gpu.model} cannot be cut` };
-    return { kind: 'coming' };
+    const { state } = this.#deps;
+    const gpu = state.gpu(this.#uuid);
+    if (gpu === undefined) return state.isMissing(this.#uuid) ? { kind: 'failed', failure: 'device-lost', detail: `the driver does not list ${this.#uuid}` } : { kind: 'coming' };
+    if (this.#dismantling === 'whole') return { kind: 'coming' };
+    if (slice === undefined) return !gpu.migEnabled && gpu.migPending !== true ? { kind: 'ready', visible: [gpu.uuid] } : { kind: 'coming' };
+    if (!gpu.migCapable) return { kind: 'failed', failure: 'create-failed', detail: `${gpu.model} cannot be cut` };
+    const live = gpu.slices.find((other) => sameSlice(other, slice));
+    if (live?.migUuid === undefined || (this.#dismantling !== undefined && sameSlice(this.#dismantling, slice))) return { kind: 'coming' };
+    return { kind: 'ready', visible: [live.migUuid] };
   }
 
-  /** An order with another layout is a new try of everything. */
-  #noticeOrder(wanted: Layout): void {
-    const text = JSON.stringify(wanted);
-    if (text === this.#wanted) return;
-    this.#wanted = text;
-    this.#tries.clear();
-    this.#failed.clear();
-    this.#settledOn = undefined;
-    this.#looks = 0;
-    this.#deps.state.setCondition(this.#uuid, 'layout-failed', undefined);
+  /** Why its layout is not there, in the driver's words where it had any. */
+  get obstacle(): string | undefined {
+    return this.#obstacle;
   }
 
-  async #stepOnce(wanted: Layout, seen: ObservedGpu, signal: AbortSignal): Promise<boolean> {
-    const givenUp = new Set(this.#failed.keys());
-    const first = nextStep(wanted, seen, this.#claims(seen), givenUp);
-    // Only what could destroy needs to know who really uses the GPU; a create cannot hurt anybody.
-    const risky = first.step !== undefined && first.step.kind !== 'create' && first.step.kind !== 'complete';
-    const gpu = risky ? await this.#relist(signal) : seen;
-    const outlook = risky ? nextStep(wanted, gpu, await this.#realUse(gpu, signal), givenUp) : first;
-    if (outlook.step === undefined && risky && this.#looks < looksMax) {
-      // A process that is ending is still listed for a moment.
-      this.#looks += 1;
-      await this.#deps.clock.sleep(lookAgainMs, signal);
-      return true;
-    }
+  async #stepOnce(signal: AbortSignal): Promise<boolean> {
+    const wanted = this.#wanted();
+    const seen = this.#deps.state.gpu(this.#uuid);
+    if (wanted === undefined || seen === undefined) return false;
+    this.#noticeNews(wanted);
+    const strangersKnown = this.#deps.clock.elapsedMs() - this.#lookedAtMs < this.#patienceMs() ? this.#strangers : [];
+    const outlook = this.#outlook(wanted, seen, strangersKnown);
+    if (outlook.step === undefined || !isRisky(outlook.step)) return this.#proceed(wanted, seen, outlook, signal);
+
+    // What destroys is decided on what the driver shows at this moment, not on what it showed before (I2).
+    const gpu = await this.#relist(signal);
+    await this.#lookForStrangers(signal);
+    const now = this.#wanted();
+    if (now === undefined) return false;
+    return this.#proceed(now, gpu, this.#outlook(now, gpu, this.#strangers), signal);
+  }
+
+  #wanted(): Layout | undefined {
+    return this.#deps.ledger.order.gpus.find((gpu) => gpu.uuid === this.#uuid)?.layout;
+  }
+
+  #outlook(wanted: Layout, gpu: ObservedGpu, strangers: readonly Stranger[]): Outlook {
+    const nowMs = this.#deps.clock.elapsedMs();
+    const resting = (text: string): boolean => this.#setbacks.resting(text, nowMs) !== undefined;
+    // A slice that could not be destroyed a moment ago is used by someone, seen or not.
+    const stuck = gpu.slices.filter((slice) => resting(describe({ kind: 'destroy', slice })));
+    const users = [...strangers, ...stuck.map((slice): Stranger => ({ gpuInstanceId: slice.gpuInstanceId, text: 'a client that the driver does not name' }))];
+    const given = wanted.kind === 'mig' ? wanted.slices.filter((slice) => resting(describe({ kind: 'create', slice }))) : [];
+    const outlook = nextStep(wanted, gpu, useOf(gpu, this.#deps.holdings.on(this.#uuid), users), new Set(given.map(formatSlice)));
+    return outlook.step !== undefined && resting(describe(outlook.step)) ? { ...outlook, step: undefined } : outlook;
+  }
+
+  /** Takes the step of an outlook, if it has one. Nothing is awaited between the outlook and the mark that keeps starts away. */
+  async #proceed(wanted: Layout, gpu: ObservedGpu, outlook: Outlook, signal: AbortSignal): Promise<boolean> {
+    const { step } = outlook;
     this.#tell(wanted, gpu, outlook);
-    if (outlook.step === undefined) {
-      this.#settledOn = risky ? gpu : undefined;
-      return false;
+    if (step === undefined) return false;
+    this.#dismantling = step.kind === 'destroy' ? step.slice : isRisky(step) ? 'whole' : undefined;
+    try {
+      return await this.#take(step, signal);
+    } finally {
+      this.#dismantling = undefined;
+      this.#deps.onProgress();
     }
-    this.#looks = 0;
-    return this.#take(outlook.step, signal);
   }
 
   async #take(step: Step, signal: AbortSignal): Promise<boolean> {
+    const { ledger, clock } = this.#deps;
     const text = describe(step);
-    await this.#deps.ledger.intent(this.#uuid, text);
+    await ledger.intent(this.#uuid, text);
     let fault: DriverFault | undefined;
     try {
       await this.#run(step, signal);
@@ -123,12 +144,14 @@ export class GpuWorker {
       if (!(thrown instanceof DriverFault)) throw thrown;
       fault = thrown;
     }
-    await this.#deps.ledger.outcome(this.#uuid, text, fault?.message ?? 'done');
-    if (fault !== undefined) this.#countFailure(step, fault);
+    await ledger.outcome(this.#uuid, text, fault?.message ?? 'done');
+    if (fault === undefined) this.#setbacks.succeeded(text);
+    const setback = fault === undefined ? undefined : this.#setbacks.note(text, fault, clock.elapsedMs());
+    if (fault !== undefined && isUnanswered(fault)) throw fault;
     // Also after a failure: a command may have done its work, or half of it, and then failed.
-    await this.#relist(signal);
-    this.#deps.onProgress();
-    return fault === undefined || !isLasting(fault);
+    const gpu = await this.#relist(signal);
+    if (setback !== undefined) await this.#suffer(step, setback, gpu, signal);
+    return true;
   }
 
   async #run(step: Step, signal: AbortSignal): Promise<void> {
@@ -150,94 +173,128 @@ export class GpuWorker {
     }
   }
 
-  #countFailure(step: Step, fault: DriverFault): void {
-    const key = step.kind === 'create' || step.kind === 'complete' ? formatSlice(step.slice) : step.kind === 'destroy' ? `destroy ${formatSlice(step.slice)}` : 'mode';
-    const tries = (this.#tries.get(key) ?? 0) + 1;
-    this.#tries.set(key, tries);
-    if (tries < triesMax && !isLasting(fault)) return;
-    const failure: Failure = fault.code === 'gpu-in-use' ? 'gpu-in-use' : fault.code === 'gpu-lost' ? 'device-lost' : 'create-failed';
-    this.#failed.set(key, { failure, detail: fault.message });
-    if (step.kind === 'destroy') this.#failBehind(step.slice, fault.message);
-    this.#deps.state.setCondition(this.#uuid, 'layout-failed', fault.message);
+  /** A step has failed for good: so have those who waited for it, with the names of whoever is in the way. */
+  async #suffer(step: Step, setback: Setback, gpu: ObservedGpu, signal: AbortSignal): Promise<void> {
+    if (setback.failure === undefined) return;
+    // The command may have failed and the slice be there all the same.
+    if (step.kind === 'create' && gpu.slices.some((slice) => sameSlice(slice, step.slice) && slice.migUuid !== undefined)) return;
+    let { detail } = setback.failure;
+    if (setback.failure.failure === 'gpu-in-use') {
+      await this.#lookForStrangers(signal);
+      const names = this.#strangers.map((stranger) => stranger.text);
+      if (names.length > 0) detail = `${detail} (${names.join(', ')})`;
+    }
+    this.#failWaiting({ ...setback.failure, detail }, behind(step, gpu));
+    this.#deps.state.setCondition(this.#uuid, 'layout-failed', detail);
   }
 
-  /** Slices that cannot come because something stands where they belong. */
-  #failBehind(slice: WantedSlice, detail: string): void {
-    const gpu = this.#deps.state.gpu(this.#uuid);
-    const wanted = this.#deps.ledger.order.gpus.find((one) => one.uuid === this.#uuid)?.layout;
-    if (gpu === undefined || wanted?.kind !== 'mig') return;
-    for (const other of wanted.slices) {
-      if (inTheWayOf(other, gpu).some((live) => sameSlice(live, slice))) this.#failed.set(formatSlice(other), { failure: 'gpu-in-use', detail });
-    }
+  #failWaiting(failure: { readonly failure: Failure; readonly detail: string }, isBehind: (slice: WantedSlice | undefined) => boolean): void {
+    for (const { id, slice } of this.#deps.waiting(this.#uuid)) if (isBehind(slice)) this.#failed.set(id, failure);
   }
 
-  /** Use as our own allocations claim it. */
-  #claims(gpu: ObservedGpu): GpuUse {
-    const whole: string[] = [];
-    const byInstance = new Map<number, string[]>();
-    for (const { id, slice } of this.#deps.running(this.#uuid)) {
-      const live = slice === undefined ? undefined : gpu.slices.find((other) => sameSlice(other, slice));
-      if (live === undefined) {
-        if (slice === undefined) whole.push(`allocation ${id}`);
-        continue;
-      }
-      byInstance.set(live.gpuInstanceId, [...(byInstance.get(live.gpuInstanceId) ?? []), `allocation ${id}`]);
+  /** Another layout, or somebody new who waits, is a reason to try again what had failed. */
+  #noticeNews(wanted: Layout): void {
+    const named = new Set<string>(this.#deps.ledger.order.allocations.map((allocation) => allocation.id));
+    for (const id of [...this.#failed.keys()]) if (!named.has(id)) this.#failed.delete(id);
+    const layout = formatLayout(wanted);
+    const newcomers = this.#deps.waiting(this.#uuid).filter(({ id }) => !this.#failed.has(id));
+    if (layout !== this.#layout) {
+      this.#layout = layout;
+      this.#setbacks.forgive(() => true);
+      this.#strangersSinceMs = undefined;
     }
-    return { whole, byInstance };
+    // Whoever waited when a step failed was told; who was not has come since.
+    const nowMs = this.#deps.clock.elapsedMs();
+    this.#setbacks.forgive((text) => this.#setbacks.resting(text, nowMs)?.failure !== undefined && newcomers.some(({ slice }) => isFor(text, slice)));
+    if (this.#setbacks.failures.length === 0) this.#deps.state.setCondition(this.#uuid, 'layout-failed', undefined);
   }
 
-  /** That, and the processes the driver shows now. */
-  async #realUse(gpu: ObservedGpu, signal: AbortSignal): Promise<GpuUse> {
-    const claims = this.#claims(gpu);
-    const whole = [...claims.whole];
-    const byInstance = new Map([...claims.byInstance].map(([id, users]) => [id, [...users]]));
-    for (const process of await this.#deps.driver.observeProcesses(signal)) {
-      if (process.gpuUuid !== this.#uuid) continue;
-      const user = `process ${process.pid} (${process.name})`;
-      if (process.gpuInstanceId === undefined) whole.push(user);
-      else byInstance.set(process.gpuInstanceId, [...(byInstance.get(process.gpuInstanceId) ?? []), user]);
-    }
-    return { whole, byInstance };
+  async #lookForStrangers(signal: AbortSignal): Promise<void> {
+    const processes = await this.#deps.driver.observeProcesses(signal);
+    this.#strangers = processes.filter((process) => process.gpuUuid === this.#uuid).map(strangerOf);
+    this.#lookedAtMs = this.#deps.clock.elapsedMs();
   }
 
   #tell(wanted: Layout, gpu: ObservedGpu, outlook: Outlook): void {
-    const { state } = this.#deps;
-    // What our own allocations hold is on its way out by order; only strangers are a finding.
-    const foreign = outlook.blocked.flatMap(({ what, users }) => users.filter((user) => user.startsWith('process')).map((user) => `${what}: ${user}`));
-    const ours = outlook.blocked.some(({ users }) => users.some((user) => user.startsWith('allocation')));
-    state.setCondition(this.#uuid, 'gpu-in-use', foreign.length > 0 && !ours ? foreign.join(', ') : undefined);
-    state.setCondition(this.#uuid, 'mode-change-pending', gpu.migPending !== undefined && outlook.step === undefined ? 'the MIG mode waits for a reset of the GPU' : undefined);
-    state.setCondition(this.#uuid, 'driver-hung', undefined);
-    if (outlook.converged) state.setCondition(this.#uuid, 'layout-failed', undefined);
-    if (foreign.length === 0 || ours || outlook.step !== undefined) return;
-    const behind = wanted.kind === 'mig' ? wanted.slices.filter((slice) => inTheWayOf(slice, gpu).length > 0).map(formatSlice) : [];
-    for (const key of gpu.migEnabled === (wanted.kind === 'mig') ? behind : ['mode']) this.#failed.set(key, { failure: 'gpu-in-use', detail: `in the way: ${foreign.join(', ')}` });
+    const { state, clock } = this.#deps;
+    // What our own allocations hold goes away by order; only strangers are a finding.
+    const blocks = outlook.blocked.filter(({ users }) => users.every(isStranger));
+    const text = blocks.map(({ what, users }) => `${what} is used by ${users.join(', ')}`).join('; ');
+    state.setCondition(this.#uuid, 'gpu-in-use', blocks.length > 0 ? text : undefined);
+    const pending = gpu.migPending !== undefined && outlook.step === undefined;
+    state.setCondition(this.#uuid, 'mode-change-pending', pending ? 'the MIG mode takes effect at the next reset of the GPU' : undefined);
+    this.#obstacle = outlook.converged ? undefined : text || this.#setbacks.failures[0] || (pending ? 'the MIG mode waits for a reset' : this.#obstacle);
+    if (blocks.length === 0) {
+      this.#strangersSinceMs = undefined;
+      return;
+    }
+    this.#strangersSinceMs ??= clock.elapsedMs();
+    if (clock.elapsedMs() - this.#strangersSinceMs < this.#deps.strangersTimeoutMs) return;
+    const modeBlocked = gpu.migEnabled !== (wanted.kind === 'mig') || gpu.migPending !== undefined;
+    const stuck = new Set(blocks.map(({ what }) => what));
+    this.#failWaiting({ failure: 'gpu-in-use', detail: text }, (slice) => modeBlocked || (slice !== undefined && inTheWayOf(slice, gpu).some((live) => stuck.has(formatSlice(live)))));
+    this.#deps.onProgress();
+  }
+
+  #comeBackInMs(): number | undefined {
+    const nowMs = this.#deps.clock.elapsedMs();
+    const wakeMs = this.#setbacks.nextWakeMs(nowMs);
+    const reasons = [...(wakeMs === undefined ? [] : [wakeMs - nowMs]), ...(this.#strangersSinceMs === undefined ? [] : [this.#patienceMs()])];
+    return reasons.length === 0 ? undefined : Math.min(...reasons);
+  }
+
+  #patienceMs(): number {
+    const sinceMs = this.#strangersSinceMs ?? this.#deps.clock.elapsedMs();
+    return this.#deps.clock.elapsedMs() - sinceMs < lookAgainMs ? lookSoonMs : lookAgainMs;
   }
 
   #noteFault(fault: DriverFault): void {
-    const hung = fault.code === 'timed-out' || fault.code === 'busy-with-hung-command';
-    this.#deps.state.setCondition(this.#uuid, hung ? 'driver-hung' : 'listing-unreadable', fault.message);
+    this.#obstacle = isUnanswered(fault) ? `nvidia-smi does not answer: ${fault.message}` : sentenceOf(fault);
+    if (fault.code === 'gpu-lost') this.#failWaiting({ failure: 'device-lost', detail: sentenceOf(fault) }, () => true);
+    this.#deps.state.noteFault(this.#uuid, fault);
+    this.#deps.onProgress();
   }
 
   async #relist(signal: AbortSignal): Promise<ObservedGpu> {
     const gpu = await this.#deps.driver.observeGpu(this.#uuid, signal);
     this.#deps.state.setGpu(gpu);
-    this.#deps.state.setCondition(this.#uuid, 'listing-unreadable', undefined);
     return gpu;
   }
 }
 
-function isLasting(fault: DriverFault): boolean {
-  return fault.code === 'timed-out' || fault.code === 'busy-with-hung-command' || fault.code === 'unknown-profile' || fault.code === 'no-permission' || fault.code === 'gpu-lost';
+/** May take something away from somebody. */
+function isRisky(step: Step): boolean {
+  return step.kind === 'destroy' || step.kind === 'set-mig-mode' || step.kind === 'reset';
 }
 
 function describe(step: Step): string {
   switch (step.kind) {
     case 'set-mig-mode':
-      return `${step.enabled ? 'enable' : 'disable'} MIG`;
+      return step.enabled ? 'enable MIG' : 'disable MIG';
     case 'reset':
       return 'reset';
+    case 'complete':
+      // One with its creation: a slice that cannot be completed cannot be made.
+      return `create ${formatSlice(step.slice)}`;
     default:
       return `${step.kind} ${formatSlice(step.slice)}`;
   }
+}
+
+/** Which waiting allocations a failed step concerns. */
+function behind(step: Step, gpu: ObservedGpu): (slice: WantedSlice | undefined) => boolean {
+  switch (step.kind) {
+    case 'set-mig-mode':
+    case 'reset':
+      return () => true;
+    case 'destroy':
+      return (slice) => slice === undefined || inTheWayOf(slice, gpu).some((live) => sameSlice(live, step.slice));
+    default:
+      return (slice) => slice !== undefined && sameSlice(slice, step.slice);
+  }
+}
+
+/** Whether a step that failed is one that a newcomer needs; a destroy may be in anybody's way. */
+function isFor(text: string, slice: WantedSlice | undefined): boolean {
+  return !text.startsWith('create ') || (slice !== undefined && text === `create ${formatSlice(slice)}`);
 }

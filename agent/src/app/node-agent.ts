@@ -1,12 +1,15 @@
 import { accept, type Acceptance } from '#core/accept';
-import type { AllocatedDevice, Order } from '#core/order';
+import type { AllocationStatus } from '#core/allocation-step';
+import type { Order } from '#core/order';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import { Loop } from '@astrago/shared/runtime/loop';
 import { AllocationKeeper, type AllocationKeeperDeps } from './allocation-keeper.ts';
 import { GpuWorker } from './gpu-worker.ts';
+import { Holdings } from './holdings.ts';
 import { type AttributedProcess, NodeState, nodeKey } from './node-state.ts';
-import { DriverFault, type GpuDriver, type Ledger, type ProcessLauncher } from './ports.ts';
+import { DriverFault, type GpuDriver, type Launched, type Ledger, type ProcessLauncher } from './ports.ts';
+import { WakingLoop } from './waking-loop.ts';
 
 export interface NodeAgentDeps {
   readonly driver: GpuDriver;
@@ -18,23 +21,25 @@ export interface NodeAgentDeps {
   readonly inventoryPeriodMs: number;
   readonly samplePeriodMs: number;
   readonly prepareTimeoutMs: number;
+  readonly strangersTimeoutMs: number;
   readonly log: (facts: object, message: string) => void;
 }
 
 export type ApplyAnswer = Acceptance | { readonly kind: 'ledger-unavailable'; readonly detail: string };
 
-/** How often files of running work are looked at without being told. */
-const keepPeriodMs = 250;
+/** Work that this agent started tells when it ends; adopted work is looked at this often. */
+const keepPeriodMs = 1000;
 
 /** The loops of one node: keep allocations, cut GPUs (each GPU for itself), look around, sample. */
 export class NodeAgent {
   readonly state: NodeState;
   readonly #deps: NodeAgentDeps;
+  readonly #holdings = new Holdings();
   readonly #keeper: AllocationKeeper;
-  readonly #keepLoop: Loop;
-  readonly #inventoryLoop: Loop;
-  readonly #sampleLoop: Loop;
-  readonly #workers = new Map<GpuUuid, { readonly worker: GpuWorker; readonly loop: Loop }>();
+  readonly #keep: WakingLoop;
+  readonly #inventory: Loop;
+  readonly #sampler: Loop;
+  readonly #workers = new Map<GpuUuid, { readonly worker: GpuWorker; readonly loop: WakingLoop }>();
   readonly #running = new Set<Promise<void>>();
   #signal: AbortSignal | undefined;
   #applying: Promise<unknown> = Promise.resolve();
@@ -44,12 +49,18 @@ export class NodeAgent {
     this.state = deps.state;
     this.#keeper = new AllocationKeeper({
       ...deps,
-      device: (device) => this.#deviceFact(device),
+      holdings: this.#holdings,
+      device: (id, device) => this.#workers.get(device.gpu)?.worker.device(id, device.slice) ?? { kind: 'coming' },
+      obstacle: (devices) => devices.map(({ gpu }) => this.#workers.get(gpu)?.worker.obstacle).find((text) => text !== undefined),
       onReleased: () => this.#nudgeWorkers(),
+      again: (afterMs) => this.#keep.wakeIn(afterMs),
     });
-    this.#keepLoop = this.#loop(() => this.#keeper.round(), keepPeriodMs, 'looking after allocations failed');
-    this.#inventoryLoop = this.#loop((signal) => this.#inventory(signal), deps.inventoryPeriodMs, 'listing the GPUs failed');
-    this.#sampleLoop = this.#loop((signal) => this.#sample(signal), deps.samplePeriodMs, 'sampling the GPUs failed');
+    this.#keep = this.#wakingLoop(async () => {
+      await this.#keeper.round();
+      return undefined;
+    }, keepPeriodMs, 'looking after allocations failed');
+    this.#inventory = this.#loop((signal) => this.#lookAround(signal), deps.inventoryPeriodMs, 'listing the GPUs failed');
+    this.#sampler = this.#loop((signal) => this.#sample(signal), deps.samplePeriodMs, 'sampling the GPUs failed');
   }
 
   /** Accepts an order into the ledger, or says why not. Carrying it out is the loops' work. */
@@ -65,60 +76,60 @@ export class NodeAgent {
 
   /** Something ended, or files changed. */
   nudge(): void {
-    this.#keepLoop.nudge();
+    this.#keep.nudge();
   }
 
-  /** Where a further command of a running allocation runs; `undefined` when it does not run here. */
-  async execTarget(id: string, inherited: Readonly<Record<string, string>>): Promise<{ readonly environment: Readonly<Record<string, string>>; readonly workingDirectory: string } | undefined> {
-    const allocation = this.order.allocations.find((one) => one.id === id);
-    if (allocation?.intent.kind !== 'run' || (await this.#deps.launcher.state(id)).kind !== 'running') return undefined;
-    const visible = allocation.devices.flatMap((device) => {
-      const fact = this.#deviceFact(device);
-      return fact.kind === 'ready' ? fact.visible : [];
-    });
-    return { environment: { ...inherited, ...this.#deps.environment(allocation, visible) }, workingDirectory: allocation.intent.workingDirectory ?? this.#deps.launcher.directoryOf(id) };
+  /** What a running allocation was started with, for a further command beside it; `undefined` when it does not run here. */
+  async execTarget(id: string): Promise<Launched | undefined> {
+    const { launcher } = this.#deps;
+    return (await launcher.state(id)).kind === 'running' ? launcher.launched(id) : undefined;
   }
 
   /** Runs until the signal is aborted. Workloads go on. */
   async run(signal: AbortSignal): Promise<void> {
+    // What an earlier agent started must be known before anything is cut.
+    await this.#keeper.adopt();
     this.#signal = signal;
-    for (const loop of [this.#inventoryLoop, this.#keepLoop, this.#sampleLoop]) this.#track(loop.run(signal));
+    for (const loop of [this.#inventory, this.#keep, this.#sampler]) this.#track(loop.run(signal));
     this.#ensureWorkers();
     await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
     await Promise.all(this.#running);
   }
 
   async #applyAlone(order: Order): Promise<ApplyAnswer> {
-    const answer = accept(order, this.#deps.ledger.order);
+    const { ledger, state } = this.#deps;
+    const answer = accept(order, ledger.order, {
+      profilesOf: (gpu) => state.gpu(gpu)?.profiles ?? [],
+      hasEnded: (id) => isOver(ledger.verdict(id) ?? state.allocations.current?.find((one) => one.id === id)?.status),
+    });
     if (answer.kind !== 'accepted') return answer;
     try {
-      await this.#deps.ledger.putOrder(order);
+      await ledger.putOrder(order);
     } catch (cause) {
       return { kind: 'ledger-unavailable', detail: cause instanceof Error ? cause.message : String(cause) };
     }
     this.#ensureWorkers();
-    this.#keepLoop.nudge();
+    this.#keep.nudge();
     this.#nudgeWorkers();
-    this.state.publish();
+    state.publish();
     return answer;
   }
 
+  /** One worker for each GPU that an order ever named. */
   #ensureWorkers(): void {
-    if (this.#signal === undefined) return;
-    for (const { uuid } of this.#deps.ledger.order.gpus) {
+    const signal = this.#signal;
+    if (signal === undefined) return;
+    for (const uuid of gpusOf(this.order)) {
       if (this.#workers.has(uuid)) continue;
       const worker = new GpuWorker(uuid, {
         ...this.#deps,
-        running: (gpu) => this.#keeper.running(gpu),
-        onProgress: () => this.#keepLoop.nudge(),
+        holdings: this.#holdings,
+        waiting: (gpu) => this.#keeper.waiting(gpu),
+        onProgress: () => this.#keep.nudge(),
       });
-      const once = async (signal: AbortSignal): Promise<void> => {
-        await worker.work(signal);
-        this.#keepLoop.nudge();
-      };
-      const loop = this.#loop(once, this.#deps.inventoryPeriodMs, 'cutting a GPU failed');
+      const loop = this.#wakingLoop((until) => worker.work(until), this.#deps.inventoryPeriodMs, 'cutting a GPU failed');
       this.#workers.set(uuid, { worker, loop });
-      this.#track(loop.run(this.#signal));
+      this.#track(loop.run(signal));
     }
   }
 
@@ -126,39 +137,54 @@ export class NodeAgent {
     for (const { loop } of this.#workers.values()) loop.nudge();
   }
 
-  #deviceFact(device: AllocatedDevice): ReturnType<GpuWorker['device']> {
-    const worker = this.#workers.get(device.gpu)?.worker;
-    if (worker !== undefined) return worker.device(device.slice);
-    const gpu = this.state.gpu(device.gpu);
-    if (gpu === undefined && this.state.listed) return { kind: 'failed', failure: 'device-lost', detail: `${device.gpu} is not on this node` };
-    return gpu !== undefined && device.slice === undefined && !gpu.migEnabled ? { kind: 'ready', visible: [gpu.uuid] } : { kind: 'coming' };
-  }
-
-  async #inventory(signal: AbortSignal): Promise<void> {
-    const asked = this.state.moment;
+  async #lookAround(signal: AbortSignal): Promise<void> {
+    const { driver, state, log } = this.#deps;
+    const asked = state.moment;
     try {
-      const node = await this.#deps.driver.observe(signal);
-      this.state.setAll(node.driverVersion, node.gpus, asked);
-      this.state.setCondition(nodeKey, 'driver-unavailable', undefined);
-      this.state.setCondition(nodeKey, 'driver-hung', undefined);
+      const node = await driver.observe(signal);
+      state.setAll(node.driverVersion, node.gpus, asked);
+      const listed = new Set(node.gpus.map((gpu) => gpu.uuid));
+      // Not awaited together with the rest: one that hangs must not make this listing old.
+      this.#nudgeAll();
+      const absent = new Set([...state.known, ...gpusOf(this.order)].filter((uuid) => !listed.has(uuid)));
+      await Promise.all([...absent].map((uuid) => this.#askWhy(uuid, signal)));
     } catch (fault) {
       if (!(fault instanceof DriverFault)) throw fault;
-      const hung = fault.code === 'timed-out' || fault.code === 'busy-with-hung-command';
-      this.state.setCondition(nodeKey, hung ? 'driver-hung' : 'driver-unavailable', fault.message);
-      this.#deps.log({ code: fault.code, fault: fault.message }, 'the driver did not list the GPUs');
+      state.noteFault(nodeKey, fault);
+      log({ code: fault.code, fault: fault.message }, 'the driver did not list the GPUs');
     }
+    this.#nudgeAll();
+  }
+
+  /** Lost, hung or unreadable: the driver says it only when asked about this one. */
+  async #askWhy(uuid: GpuUuid, signal: AbortSignal): Promise<void> {
+    try {
+      this.state.setGpu(await this.#deps.driver.observeGpu(uuid, signal));
+    } catch (fault) {
+      if (!(fault instanceof DriverFault)) throw fault;
+      this.state.noteFault(uuid, fault);
+    }
+  }
+
+  #nudgeAll(): void {
     this.#nudgeWorkers();
-    this.#keepLoop.nudge();
+    this.#keep.nudge();
   }
 
   async #sample(signal: AbortSignal): Promise<void> {
-    const { driver, launcher, clock } = this.#deps;
-    const [readings, processes, pids] = await Promise.all([driver.readings(signal), driver.observeProcesses(signal), launcher.pidsByAllocation()]);
-    const byPid = new Map([...pids].flatMap(([allocation, members]) => members.map((pid) => [pid, allocation] as const)));
-    const attributed = processes.map((process): AttributedProcess => ({ ...process, allocation: byPid.get(process.pid) }));
-    const atMs = clock.nowMs();
-    this.state.readings.set({ atMs, readings });
-    this.state.processes.set({ atMs, processes: attributed });
+    const { driver, launcher, clock, state } = this.#deps;
+    const readings = async (): Promise<void> => {
+      const taken = await driver.readings(signal);
+      state.readings.set({ atMs: clock.nowMs(), readings: taken });
+    };
+    const processes = async (): Promise<void> => {
+      const seen = await driver.observeProcesses(signal);
+      const byPid = new Map([...(await launcher.pidsByAllocation())].flatMap(([allocation, members]) => members.map((pid) => [pid, allocation] as const)));
+      const attributed = seen.map((process): AttributedProcess => ({ ...process, allocation: byPid.get(process.pid) }));
+      state.processes.set({ atMs: clock.nowMs(), processes: attributed });
+    };
+    const failures = (await Promise.allSettled([readings(), processes()])).filter((one) => one.status === 'rejected');
+    if (failures[0] !== undefined) throw failures[0].reason;
   }
 
   #loop(once: (signal: AbortSignal) => Promise<void>, periodMs: number, failureText: string): Loop {
@@ -166,8 +192,20 @@ export class NodeAgent {
     return new Loop({ once, periodMs, clock: this.#deps.clock, onFailure });
   }
 
+  #wakingLoop(once: (signal: AbortSignal) => Promise<number | undefined>, periodMs: number, failureText: string): WakingLoop {
+    return new WakingLoop({ once, clock: this.#deps.clock, makeLoop: (round) => this.#loop(round, periodMs, failureText) });
+  }
+
   #track(running: Promise<void>): void {
     this.#running.add(running);
     void running.finally(() => this.#running.delete(running));
   }
+}
+
+function gpusOf(order: Order): ReadonlySet<GpuUuid> {
+  return new Set([...order.gpus.map((gpu) => gpu.uuid), ...order.allocations.flatMap(({ devices }) => devices.map((device) => device.gpu))]);
+}
+
+function isOver(status: AllocationStatus | undefined): boolean {
+  return status?.kind === 'exited' || status?.kind === 'failed';
 }

@@ -2,8 +2,9 @@ import type { AllocationStatus } from '#core/allocation-step';
 import type { Condition, ConditionKind } from '@astrago/shared/domain/condition';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { Latest } from '@astrago/shared/runtime/latest';
-import type { ObservedGpu, ObservedProcess, Reading } from './ports.ts';
+import type { DriverFault, DriverFaultCode, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
 
+/** `observedAtMs` is when the driver last listed GPUs; 0 before it ever did. */
 export interface NodeSnapshot {
   readonly driverVersion: string | undefined;
   readonly gpus: readonly ObservedGpu[];
@@ -36,24 +37,30 @@ export class NodeState {
   readonly readings = new Latest<{ readonly atMs: number; readonly readings: readonly Reading[] }>();
 
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();
+  /** GPUs the driver does not list. Their last facts stay, with a condition. */
+  readonly #missing = new Set<GpuUuid>();
   readonly #conditions = new Map<string, Condition[]>();
   readonly #nowMs: () => number;
-  #driverVersion: string | undefined;
-  #listed = false;
-  #moment = 0;
   readonly #listedAt = new Map<GpuUuid, number>();
+  #driverVersion: string | undefined;
+  #observedAtMs = 0;
+  #moment = 0;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
   }
 
-  /** Whether the driver has listed the GPUs at least once. */
-  get listed(): boolean {
-    return this.#listed;
+  gpu(uuid: GpuUuid): ObservedGpu | undefined {
+    return this.#missing.has(uuid) ? undefined : this.#gpus.get(uuid);
   }
 
-  gpu(uuid: GpuUuid): ObservedGpu | undefined {
-    return this.#gpus.get(uuid);
+  /** The driver has said that there is no such GPU; not merely nothing yet. */
+  isMissing(uuid: GpuUuid): boolean {
+    return this.#missing.has(uuid);
+  }
+
+  get known(): readonly GpuUuid[] {
+    return [...this.#gpus.keys()];
   }
 
   /** Taken before a listing of all GPUs is asked for, see {@link setAll}. */
@@ -61,41 +68,70 @@ export class NodeState {
     return this.#moment;
   }
 
-  /** A GPU that was listed by itself since `asked` is newer than this listing and stays. */
+  /**
+   * A GPU that was listed by itself since `asked` is newer than this listing and stays. One that is not in it is
+   * kept too: a listing leaves out what is lost, hangs or cannot be read, see {@link noteFault}.
+   */
   setAll(driverVersion: string | undefined, gpus: readonly ObservedGpu[], asked: number): void {
     this.#driverVersion = driverVersion ?? this.#driverVersion;
-    this.#listed = true;
-    const listed = new Set(gpus.map((gpu) => gpu.uuid));
-    for (const uuid of [...this.#gpus.keys()]) if (!listed.has(uuid)) this.#gpus.delete(uuid);
-    for (const gpu of gpus) if ((this.#listedAt.get(gpu.uuid) ?? 0) <= asked) this.#gpus.set(gpu.uuid, gpu);
+    for (const gpu of gpus) if ((this.#listedAt.get(gpu.uuid) ?? 0) <= asked) this.#listed(gpu);
+    this.#observedAtMs = this.#nowMs();
+    for (const kind of ['driver-unavailable', 'driver-hung'] as const) this.#change(nodeKey, kind, undefined);
     this.publish();
   }
 
   setGpu(gpu: ObservedGpu): void {
     this.#moment += 1;
     this.#listedAt.set(gpu.uuid, this.#moment);
-    this.#gpus.set(gpu.uuid, gpu);
+    this.#listed(gpu);
+    this.#observedAtMs = this.#nowMs();
     this.publish();
+  }
+
+  #listed(gpu: ObservedGpu): void {
+    this.#gpus.set(gpu.uuid, gpu);
+    this.#missing.delete(gpu.uuid);
+    for (const kind of Object.values(conditionOfFault)) this.#change(gpu.uuid, kind, undefined);
+  }
+
+  /** What became of asking the driver about one GPU, or about all. */
+  noteFault(key: GpuUuid | typeof nodeKey, fault: DriverFault): void {
+    const kind = conditionOfFault[fault.code] ?? (key === nodeKey ? 'driver-unavailable' : 'listing-unreadable');
+    if (kind === 'gpu-lost' && key !== nodeKey) this.#missing.add(key);
+    this.setCondition(key, kind, fault.message);
   }
 
   /** Raises a condition, keeping since when it holds, or clears it. */
-  setCondition(key: string, kind: ConditionKind, detail: string | undefined): void {
+  setCondition(key: GpuUuid | typeof nodeKey, kind: ConditionKind, detail: string | undefined): void {
+    if (this.#change(key, kind, detail)) this.publish();
+  }
+
+  #change(key: string, kind: ConditionKind, detail: string | undefined): boolean {
     const list = this.#conditions.get(key) ?? [];
     const before = list.find((condition) => condition.kind === kind);
-    if (before?.detail === detail) return;
+    if (before?.detail === detail) return false;
     const rest = list.filter((condition) => condition.kind !== kind);
     if (detail !== undefined) rest.push({ kind, detail, sinceMs: before?.sinceMs ?? this.#nowMs() });
     this.#conditions.set(key, rest);
-    this.publish();
+    return true;
   }
 
   publish(): void {
-    if (!this.#listed && this.#conditions.size === 0) return;
+    // Before the driver has said anything, "no GPUs" would be a lie.
+    if (this.#observedAtMs === 0 && this.#conditions.size === 0) return;
     this.inventory.set({
       driverVersion: this.#driverVersion,
       gpus: [...this.#gpus.values()].sort((a, b) => a.index - b.index),
       conditions: new Map([...this.#conditions].map(([key, list]) => [key, [...list]])),
-      observedAtMs: this.#nowMs(),
+      observedAtMs: this.#observedAtMs,
     });
   }
 }
+
+const conditionOfFault: Partial<Readonly<Record<DriverFaultCode, ConditionKind>>> = {
+  'timed-out': 'driver-hung',
+  'busy-with-hung-command': 'driver-hung',
+  'gpu-lost': 'gpu-lost',
+  'unreadable-output': 'listing-unreadable',
+  'driver-unavailable': 'driver-unavailable',
+};

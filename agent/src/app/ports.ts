@@ -1,6 +1,6 @@
 // What the agent's loops need from the world. Adapters know this file and never each other.
 import type { AllocationStatus } from '#core/allocation-step';
-import type { Order } from '#core/order';
+import type { AllocatedDevice, Order } from '#core/order';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Profile } from '@astrago/shared/domain/mig/profile';
 import type { LiveSlice, WantedSlice } from '@astrago/shared/domain/mig/slice';
@@ -109,21 +109,39 @@ export type ProcessState =
 
 export interface LaunchRequest {
   readonly allocation: string;
+  readonly workload: string;
+  /** What it holds as long as a process of it lives, whatever later orders say. */
+  readonly devices: readonly AllocatedDevice[];
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   /** Absent: a directory of the allocation's own. */
   readonly workingDirectory: string | undefined;
 }
 
+/** What an allocation was started with. */
+export interface Launched extends LaunchRequest {
+  readonly workingDirectory: string;
+}
+
+/** The command could not be started at all; the message is for the submitter. */
+export class StartFault extends Error {
+  override name = 'StartFault';
+}
+
+export interface Output {
+  readonly size: number;
+  read(end: number): AsyncIterable<Uint8Array>;
+}
+
 /** The workload processes of this machine. They outlive the agent; starting is idempotent by allocation. */
 export interface ProcessLauncher {
-  /** Starts the command unless this allocation was ever started before; throws when it cannot be started at all. */
+  /** Starts the command unless this allocation was ever started before; throws {@link StartFault} when it cannot be started at all. */
   start(request: LaunchRequest): Promise<void>;
-  /** The allocation's own directory, where its command runs unless it named one. */
-  directoryOf(allocation: string): string;
   /** Makes sure that the command of an allocation never starts; `false` when it did. */
   bar(allocation: string): Promise<boolean>;
   state(allocation: string): Promise<ProcessState>;
+  /** `undefined` for what was never to be started. */
+  launched(allocation: string): Promise<Launched | undefined>;
   /** Signals every process of the allocation, its supervisor excepted. */
   signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
   /** Live processes of the allocation, its supervisor excepted. */
@@ -135,7 +153,7 @@ export interface ProcessLauncher {
   /** Ids of all allocations of which something is kept. */
   known(): Promise<readonly string[]>;
   /** Output from `offset` on, also of a forgotten allocation; `undefined` when there is none. */
-  output(allocation: string, offset: number): Promise<{ readonly size: number; read(end: number): AsyncIterable<Uint8Array> } | undefined>;
+  output(allocation: string, offset: number): Promise<Output | undefined>;
 }
 
 /** What survives the agent: the order, what was decided for good, and a journal of steps on GPUs. */

@@ -4,7 +4,7 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Ledger } from '../app/ports.ts';
-import { writeDurably } from './durable-file.ts';
+import { writeDurably } from '../files/write-durably.ts';
 
 const stepsMaxBytes = 4 * 1024 * 1024;
 

@@ -1,201 +1,197 @@
 import { spawn } from 'node:child_process';
-import { createReadStream } from 'node:fs';
-import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { LaunchRequest, ProcessLauncher, ProcessState } from '../app/ports.ts';
-import { processesByAllocation, readProc } from './proc.ts';
+import { type Launched, type LaunchRequest, type Output, type ProcessLauncher, type ProcessState, StartFault } from '../app/ports.ts';
+import { AllocationFiles, type Owner } from './allocation-files.ts';
+import { EndedOutputs } from './ended-outputs.ts';
+import { isAlive, ProcessTable, type Session } from './process-table.ts';
 
 const supervisor = join(import.meta.dirname, 'supervisor.sh');
+/** A name that a shell can hand on. */
+const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** A tree that forks while it is killed is looked at again this often. */
+const killPassesMax = 10;
 
-/** The command could not be started at all. */
-export class StartFault extends Error {
-  override name = 'StartFault';
-}
-
-interface Owner {
-  readonly pid: number;
-  readonly startTime: string;
+export interface LauncherDeps {
+  readonly directory: string;
   readonly bootId: string;
-  readonly atMs: number;
+  /** What every workload inherits; the agent's own environment is not passed on. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** A command that this agent started has ended. Of the others the files tell. */
+  readonly onExit: () => void;
+  /** How many outputs of forgotten allocations are kept. */
+  readonly endedMax?: number;
 }
 
 /**
- * Starts workload commands under a supervisor of their own, outside the agent's session.
- *
- * `<directory>/<allocation>/` holds `owner` (pid, start time and boot id of the supervisor), `output.log`, and `exit`
- * once the command has ended. `<directory>/ended/<allocation>.log` keeps the output of forgotten ones for a while.
+ * Starts workload commands under a supervisor of their own, outside the agent's session, so that they outlive the
+ * agent. What there is to know of one is in files, see {@link AllocationFiles}; this class only remembers what
+ * cannot change any more.
  */
 export class LocalLauncher implements ProcessLauncher {
-  readonly #directory: string;
-  readonly #bootId: string;
-  readonly #environment: Readonly<Record<string, string>>;
-  readonly #onExit: () => void;
-  readonly #endedMax: number;
+  readonly #deps: LauncherDeps;
+  readonly #ended: EndedOutputs;
+  readonly #table = new ProcessTable();
+  readonly #owners = new Map<string, Owner>();
+  readonly #final = new Map<string, ProcessState>();
+  /** Started by this agent and not ended: the kernel tells, no file has to be looked at. */
+  readonly #children = new Set<string>();
 
-  constructor(deps: {
-    readonly directory: string;
-    readonly bootId: string;
-    /** What every workload inherits; the agent's own environment is not passed on. */
-    readonly environment: Readonly<Record<string, string>>;
-    readonly onExit: () => void;
-    /** How many outputs of forgotten allocations are kept. */
-    readonly endedMax?: number;
-  }) {
-    this.#directory = deps.directory;
-    this.#bootId = deps.bootId;
-    this.#environment = deps.environment;
-    this.#onExit = deps.onExit;
-    this.#endedMax = deps.endedMax ?? 2000;
+  constructor(deps: LauncherDeps) {
+    this.#deps = deps;
+    this.#ended = new EndedOutputs({ directory: join(deps.directory, 'ended'), countMax: deps.endedMax ?? 2000 });
   }
 
   async start(request: LaunchRequest): Promise<void> {
-    const directory = this.#of(request.allocation);
-    const own = this.directoryOf(request.allocation);
-    await mkdir(own, { recursive: true, mode: 0o700 });
-    const workdir = request.workingDirectory ?? own;
-    const found = await stat(workdir).catch(() => undefined);
-    if (found?.isDirectory() !== true) throw new StartFault(`the working directory ${workdir} does not exist on this node`);
-    const child = spawn('/bin/sh', [supervisor, directory, this.#bootId, workdir, ...request.command], {
-      detached: true,
-      stdio: 'ignore',
-      cwd: '/',
-      env: { ...this.#environment, ...request.environment },
-    });
-    child.on('exit', this.#onExit);
-    const spawned = new Promise<void>((resolve, reject) => {
-      child.on('spawn', resolve);
-      child.on('error', (cause) => reject(new StartFault(`the command could not be started: ${cause.message}`, { cause })));
-    });
-    child.unref();
-    await spawned;
-    // From here on the files tell; before the supervisor has signed them, a second look would take it for absent.
-    while ((await this.#owner(request.allocation)) === undefined && child.exitCode === null && child.signalCode === null) await pause(2);
+    const { allocation } = request;
+    const files = this.#files(allocation);
+    const badName = Object.keys(request.environment).find((name) => !variableName.test(name));
+    if (badName !== undefined) throw new StartFault(`${JSON.stringify(badName)} is not a name for an environment variable`);
+    await mkdir(files.ownWork, { recursive: true, mode: 0o700 });
+    const workingDirectory = request.workingDirectory ?? files.ownWork;
+    const found = await stat(workingDirectory).catch(() => undefined);
+    if (found === undefined) throw new StartFault(`the working directory ${workingDirectory} does not exist on this node`);
+    if (!found.isDirectory()) throw new StartFault(`${workingDirectory} is not a directory`);
+    const environment = { ...this.#deps.environment, ...request.environment };
+    // Durable before anything runs: after a reboot it must be known that this was started, whatever else was lost.
+    await files.writeLaunch({ ...request, workingDirectory, environment, bootId: this.#deps.bootId });
+    await this.#spawn(files, workingDirectory, environment, request);
   }
 
-  directoryOf(allocation: string): string {
-    return join(this.#of(allocation), 'work');
+  async #spawn(files: AllocationFiles, workingDirectory: string, environment: Readonly<Record<string, string>>, request: LaunchRequest): Promise<void> {
+    const { allocation } = request;
+    const tools = this.#deps.environment['PATH'] ?? '/usr/bin:/bin';
+    const child = spawnChecked([supervisor, files.directory, this.#deps.bootId, tools, workingDirectory, ...request.command], environment);
+    child.on('exit', () => {
+      this.#children.delete(allocation);
+      this.#deps.onExit();
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (cause) => reject(new StartFault(`the command could not be started: ${cause.message}`, { cause })));
+    });
+    child.unref();
+    const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
+    // From here on the files tell; before the supervisor has signed them, a second look would take it for absent.
+    let owner = await this.#owner(allocation);
+    while (owner === undefined && !ended()) {
+      await pause(2);
+      owner = await this.#owner(allocation);
+    }
+    owner ??= await this.#owner(allocation);
+    if (owner === undefined) throw new StartFault('the command could not be started: its supervisor could not write to the data directory');
+    if (owner.pid === child.pid && !ended()) this.#children.add(allocation);
   }
 
   async bar(allocation: string): Promise<boolean> {
-    const directory = this.#of(allocation);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    const draft = join(directory, 'owner.agent');
-    await writeFile(draft, `0 0 ${this.#bootId}\n`);
-    try {
-      await link(draft, join(directory, 'owner'));
-      return true;
-    } catch {
-      return false;
-    } finally {
-      await rm(draft, { force: true });
-    }
+    const files = this.#files(allocation);
+    const owner = (await this.#owner(allocation)) ?? (await files.signAsNobody(this.#deps.bootId));
+    return owner.pid === nobody;
   }
 
   async state(allocation: string): Promise<ProcessState> {
+    const final = this.#final.get(allocation);
+    if (final !== undefined) return final;
     const owner = await this.#owner(allocation);
-    const exit = await this.#exit(allocation);
-    const alive = owner !== undefined && owner.bootId === this.#bootId && (await isAlive(owner));
-    // The supervisor carries the devices in its environment too: it has let go of them only when it is gone.
-    if (exit !== undefined && !alive) return { kind: 'exited', exitCode: exit.code, startedAtMs: owner?.atMs, endedAtMs: exit.atMs };
-    if (owner === undefined) return { kind: 'absent' };
-    if (alive) return { kind: 'running', pid: owner.pid, startedAtMs: owner.atMs };
-    // It may have ended between the two looks.
-    const late = await this.#exit(allocation);
-    if (late !== undefined) return { kind: 'exited', exitCode: late.code, startedAtMs: owner.atMs, endedAtMs: late.atMs };
-    return { kind: 'lost', startedAtMs: owner.atMs, rebooted: owner.bootId !== this.#bootId };
+    if (owner === undefined) {
+      const launch = await this.#files(allocation).readLaunch();
+      const rebooted = launch !== undefined && launch.bootId !== this.#deps.bootId;
+      return rebooted ? { kind: 'lost', startedAtMs: undefined, rebooted } : { kind: 'absent' };
+    }
+    if (owner.pid === nobody) return { kind: 'absent' };
+    const here = owner.bootId === this.#deps.bootId;
+    if (here && (this.#children.has(allocation) || isAlive(owner))) return { kind: 'running', pid: owner.pid, startedAtMs: owner.atMs };
+    // The supervisor leaves the exit code before it ends, so what is not there now never comes.
+    const exit = await this.#files(allocation).readExit();
+    const state: ProcessState =
+      exit === undefined
+        ? { kind: 'lost', startedAtMs: owner.atMs, rebooted: !here }
+        : { kind: 'exited', exitCode: exit.code, startedAtMs: owner.atMs, endedAtMs: exit.atMs };
+    this.#final.set(allocation, state);
+    return state;
+  }
+
+  async launched(allocation: string): Promise<Launched | undefined> {
+    return this.#files(allocation).readLaunch();
   }
 
   async pidsByAllocation(): Promise<ReadonlyMap<string, readonly number[]>> {
     const known = await this.known();
-    const sessions = new Map<number, string>();
-    for (const allocation of known) {
-      const owner = await this.#owner(allocation);
-      if (owner !== undefined && owner.bootId === this.#bootId && (await isAlive(owner))) sessions.set(owner.pid, allocation);
-    }
-    return processesByAllocation(sessions, new Set(known));
+    const sessions = await Promise.all(known.filter((id) => !this.#final.has(id)).map((id) => this.#session(id)));
+    const found = await this.#table.byAllocation(sessions.filter((session) => session !== undefined));
+    return new Map([...found].filter(([id]) => known.includes(id)));
   }
 
   async membersOf(allocation: string): Promise<readonly number[]> {
-    const owner = await this.#owner(allocation);
-    const alive = owner !== undefined && owner.bootId === this.#bootId && (await isAlive(owner));
-    // A dead supervisor's number stays its session's while members live; once another process has it, none do.
-    const session = owner !== undefined && owner.bootId === this.#bootId && (alive || (await readProc(owner.pid)) === undefined);
-    const sessions = new Map(session ? [[owner.pid, allocation]] : []);
-    const pids = (await processesByAllocation(sessions, new Set([allocation]))).get(allocation) ?? [];
-    return alive ? pids.filter((pid) => pid !== owner.pid) : pids;
+    const session = await this.#session(allocation);
+    const found = (await this.#table.byAllocation(session === undefined ? [] : [session])).get(allocation) ?? [];
+    return session !== undefined && isAlive(session) ? found.filter((pid) => pid !== session.pid) : found;
   }
 
   async signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    for (const pid of await this.membersOf(allocation)) {
-      try {
-        process.kill(pid, signal);
-      } catch {
-        // Gone meanwhile.
+    const told = new Set<number>();
+    for (let pass = 0; pass < killPassesMax; pass += 1) {
+      const fresh = (await this.membersOf(allocation)).filter((pid) => !told.has(pid));
+      for (const pid of fresh) {
+        told.add(pid);
+        trySignal(pid, signal);
       }
+      // What was forked between the look and the kill is found by the next look; SIGTERM is a request and needs none.
+      if (fresh.length === 0 || signal === 'SIGTERM') return;
     }
   }
 
   async known(): Promise<readonly string[]> {
-    const entries = await readdir(this.#directory, { withFileTypes: true }).catch(() => []);
+    const entries = await readdir(this.#deps.directory, { withFileTypes: true }).catch(() => []);
     return entries.filter((entry) => entry.isDirectory() && entry.name !== 'ended').map((entry) => entry.name);
   }
 
   async forget(allocation: string): Promise<void> {
-    const ended = join(this.#directory, 'ended');
-    await mkdir(ended, { recursive: true, mode: 0o700 });
-    await rename(join(this.#of(allocation), 'output.log'), join(ended, `${allocation}.log`)).catch(() => undefined);
-    await rm(this.#of(allocation), { recursive: true, force: true });
-    await this.#trim(ended);
+    const files = this.#files(allocation);
+    await this.#ended.keep(allocation, files.output);
+    await rm(files.directory, { recursive: true, force: true, maxRetries: 3 });
+    this.#owners.delete(allocation);
+    this.#final.delete(allocation);
   }
 
-  /** The output of an allocation, also of a forgotten one; `undefined` when there is none. */
-  async output(allocation: string, offset: number): Promise<{ readonly size: number; read(end: number): AsyncIterable<Uint8Array> } | undefined> {
-    for (const file of [join(this.#of(allocation), 'output.log'), join(this.#directory, 'ended', `${allocation}.log`)]) {
-      const found = await stat(file).catch(() => undefined);
-      if (found === undefined) continue;
-      return { size: found.size, read: (end) => createReadStream(file, { start: offset, end: end - 1 }) };
-    }
-    return undefined;
+  async output(allocation: string, offset: number): Promise<Output | undefined> {
+    return (await this.#files(allocation).readOutput(offset)) ?? this.#ended.read(allocation, offset);
   }
 
-  async #trim(ended: string): Promise<void> {
-    const names = await readdir(ended);
-    if (names.length <= this.#endedMax * 1.1) return;
-    const aged = await Promise.all(names.map(async (name) => ({ name, atMs: (await stat(join(ended, name)).catch(() => undefined))?.mtimeMs ?? 0 })));
-    aged.sort((a, b) => a.atMs - b.atMs);
-    for (const { name } of aged.slice(0, names.length - this.#endedMax)) await rm(join(ended, name), { force: true });
-  }
-
-  #of(allocation: string): string {
-    return join(this.#directory, allocation);
+  #files(allocation: string): AllocationFiles {
+    return new AllocationFiles(join(this.#deps.directory, allocation));
   }
 
   async #owner(allocation: string): Promise<Owner | undefined> {
-    const file = join(this.#of(allocation), 'owner');
-    try {
-      const [text, facts] = await Promise.all([readFile(file, 'latin1'), stat(file)]);
-      const [pid, startTime, bootId] = text.trim().split(' ');
-      if (startTime === undefined || bootId === undefined) return undefined;
-      return { pid: Number(pid), startTime, bootId, atMs: Math.round(facts.mtimeMs) };
-    } catch {
-      return undefined;
-    }
+    const known = this.#owners.get(allocation);
+    if (known !== undefined) return known;
+    const owner = await this.#files(allocation).readOwner();
+    if (owner !== undefined) this.#owners.set(allocation, owner);
+    return owner;
   }
 
-  async #exit(allocation: string): Promise<{ readonly code: number; readonly atMs: number } | undefined> {
-    const file = join(this.#of(allocation), 'exit');
-    try {
-      const [text, facts] = await Promise.all([readFile(file, 'latin1'), stat(file)]);
-      const code = Number.parseInt(text, 10);
-      return Number.isNaN(code) ? undefined : { code, atMs: Math.round(facts.mtimeMs) };
-    } catch {
-      return undefined;
-    }
+  async #session(allocation: string): Promise<Session | undefined> {
+    const owner = await this.#owner(allocation);
+    return owner === undefined || owner.pid === nobody || owner.bootId !== this.#deps.bootId ? undefined : { allocation, pid: owner.pid, startTime: owner.startTime };
   }
 }
 
-async function isAlive(owner: Owner): Promise<boolean> {
-  const fact = await readProc(owner.pid);
-  return fact !== undefined && !fact.zombie && fact.startTime === owner.startTime;
+/** Owner of an allocation that must never start. */
+const nobody = 0;
+
+function spawnChecked(args: readonly string[], environment: Readonly<Record<string, string>>): ReturnType<typeof spawn> {
+  try {
+    return spawn('/bin/sh', args, { detached: true, stdio: 'ignore', cwd: '/', env: { ...environment } });
+  } catch (cause) {
+    throw new StartFault(`the command could not be started: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+function trySignal(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Gone meanwhile, or of another user: then it stays a member, and the allocation is not released.
+  }
 }

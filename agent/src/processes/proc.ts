@@ -1,30 +1,57 @@
 // What /proc says of processes. A pid alone is no identity: with its start time and the boot id it is one.
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 
 export interface ProcFact {
   readonly pid: number;
+  readonly parent: number;
   readonly session: number;
   /** Clock ticks since boot, as printed. */
   readonly startTime: string;
-  readonly zombie: boolean;
+  /** The letter of `ps`. */
+  readonly state: string;
 }
 
-export async function readProc(pid: number): Promise<ProcFact | undefined> {
+/** `undefined` when there is no such process. `stat` takes no lock of the process, so that reading it cannot hang. */
+export function readProc(pid: number): ProcFact | undefined {
+  let text: string;
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
-    // The name may hold spaces and brackets; the fields count from its last bracket.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [state, , , session] = fields;
-    const startTime = fields[19];
-    if (state === undefined || startTime === undefined) return undefined;
-    return { pid, session: Number(session), startTime, zombie: state === 'Z' || state === 'X' };
+    text = readFileSync(`/proc/${pid}/stat`, 'latin1');
   } catch {
     return undefined;
   }
+  // The name may hold spaces and brackets; the fields count from its last bracket.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [state, parent, , session] = fields;
+  const startTime = fields[19];
+  if (state === undefined || startTime === undefined) return undefined;
+  return { pid, parent: Number(parent), session: Number(session), startTime, state };
 }
 
-/** A variable of a process's first environment; `undefined` when it has none, is gone, or is another user's. */
-async function environmentValue(pid: number, name: string): Promise<string | undefined> {
+/** Ended, and only not yet fetched by its parent. */
+export function isDead(fact: ProcFact): boolean {
+  return fact.state === 'Z' || fact.state === 'X';
+}
+
+/** Every live process but kernel threads and the first. */
+export function readAllProcs(): readonly ProcFact[] {
+  const found: ProcFact[] = [];
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid <= 1) continue;
+    const fact = readProc(pid);
+    if (fact !== undefined && !isDead(fact) && fact.parent !== kernelThreadParent) found.push(fact);
+  }
+  return found;
+}
+
+const kernelThreadParent = 2;
+
+/**
+ * A variable of a process's environment as it was at its last exec; `undefined` when it has none, is gone, or is
+ * another user's. Takes a lock of the process: never to be asked of one that hangs in the kernel.
+ */
+export async function readEnvironmentValue(pid: number, name: string): Promise<string | undefined> {
   try {
     const environ = await readFile(`/proc/${pid}/environ`, 'latin1');
     const prefix = `${name}=`;
@@ -37,27 +64,6 @@ async function environmentValue(pid: number, name: string): Promise<string | und
   }
 }
 
-/**
- * Live processes by the allocation they belong to: those of a supervisor's session, and those that carry the
- * allocation's id in their environment, which finds daemons that left the session.
- */
-export async function processesByAllocation(sessions: ReadonlyMap<number, string>, known: ReadonlySet<string>): Promise<ReadonlyMap<string, readonly number[]>> {
-  const found = new Map<string, number[]>();
-  const pids = (await readdir('/proc')).map(Number).filter((pid) => Number.isInteger(pid) && pid > 1);
-  await Promise.all(
-    pids.map(async (pid) => {
-      const fact = await readProc(pid);
-      if (fact === undefined || fact.zombie) return;
-      const allocation = sessions.get(fact.session) ?? (await environmentValue(pid, 'ASTRAGO_ALLOCATION_ID'));
-      if (allocation === undefined || !known.has(allocation)) return;
-      const list = found.get(allocation) ?? [];
-      list.push(pid);
-      found.set(allocation, list);
-    }),
-  );
-  return found;
-}
-
-export async function readBootId(): Promise<string> {
-  return (await readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim();
+export function readBootId(file = '/proc/sys/kernel/random/boot_id'): string {
+  return readFileSync(file, 'latin1').trim();
 }

@@ -1,0 +1,97 @@
+import { createReadStream } from 'node:fs';
+import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Launched, Output } from '../app/ports.ts';
+import { syncDirectory, writeDurably } from '../files/write-durably.ts';
+
+export interface Owner {
+  /** 0: nobody, it must never start. */
+  readonly pid: number;
+  readonly startTime: string;
+  readonly bootId: string;
+  /** When it was signed. */
+  readonly atMs: number;
+}
+
+export interface Launch extends Launched {
+  readonly bootId: string;
+}
+
+/**
+ * The directory of one allocation: `launch.json`, what is to be run; `owner`, its one supervisor, made once by a hard
+ * link; `output.log`; `work`, its own directory; `exit`, the exit code, once the command has ended.
+ */
+export class AllocationFiles {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  get ownWork(): string {
+    return join(this.directory, 'work');
+  }
+
+  get output(): string {
+    return join(this.directory, 'output.log');
+  }
+
+  async writeLaunch(launch: Launch): Promise<void> {
+    await writeDurably(join(this.directory, 'launch.json'), JSON.stringify(launch));
+    await syncDirectory(dirname(this.directory));
+  }
+
+  async readLaunch(): Promise<Launch | undefined> {
+    const text = await readFile(join(this.directory, 'launch.json'), 'utf8').catch(() => undefined);
+    return text === undefined ? undefined : (JSON.parse(text) as Launch);
+  }
+
+  async readOwner(): Promise<Owner | undefined> {
+    const found = await readSmall(join(this.directory, 'owner'));
+    const [pid, startTime, bootId] = found?.text.trim().split(' ') ?? [];
+    if (found === undefined || startTime === undefined || bootId === undefined) return undefined;
+    return { pid: Number(pid), startTime, bootId, atMs: found.atMs };
+  }
+
+  /** Takes the place of a supervisor, unless one was quicker; whose it is now. */
+  async signAsNobody(bootId: string): Promise<Owner> {
+    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    const draft = join(this.directory, 'owner.nobody');
+    await writeFile(draft, `0 0 ${bootId}\n`);
+    try {
+      await link(draft, join(this.directory, 'owner'));
+    } catch (cause) {
+      if (!(cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')) throw cause;
+    } finally {
+      await rm(draft, { force: true });
+    }
+    const owner = await this.readOwner();
+    if (owner === undefined) throw new Error(`the owner of ${this.directory} cannot be read`);
+    return owner;
+  }
+
+  async readExit(): Promise<{ readonly code: number; readonly atMs: number } | undefined> {
+    const found = await readSmall(join(this.directory, 'exit'));
+    const code = Number.parseInt(found?.text ?? '', 10);
+    return found === undefined || Number.isNaN(code) ? undefined : { code, atMs: found.atMs };
+  }
+
+  readOutput(offset: number): Promise<Output | undefined> {
+    return readFrom(this.output, offset);
+  }
+}
+
+/** `undefined` when the file is not there. */
+export async function readFrom(file: string, offset: number): Promise<Output | undefined> {
+  const found = await stat(file).catch(() => undefined);
+  return found === undefined ? undefined : { size: found.size, read: (end) => createReadStream(file, { start: offset, end: end - 1 }) };
+}
+
+async function readSmall(file: string): Promise<{ readonly text: string; readonly atMs: number } | undefined> {
+  try {
+    const [text, facts] = await Promise.all([readFile(file, 'latin1'), stat(file)]);
+    return { text, atMs: Math.round(facts.mtimeMs) };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,151 @@
+import type { ObservedAllocation, ObservedNode, ObservedReading } from '#core/cluster/observed';
+import { serviceDefinition } from '@astrago/proto/grpc';
+import { create } from '@bufbuild/protobuf';
+import { type ApplyRequest, type ApplyResponse, type LogsRequest, LogsRequestSchema, type LogsResponse, NodeAgent, RefusalReason, type WatchRequest, WatchRequestSchema, type WatchResponse } from '@astrago/proto/agent';
+import type { NodeName } from '@astrago/shared/domain/ids';
+import type { Clock } from '@astrago/shared/runtime/clock';
+import * as grpc from '@grpc/grpc-js';
+import type { Order, RefusalReason as Refusal } from '../app/desired-state.ts';
+import type { ApplyOutcome } from '../app/ports.ts';
+import { allocationsFromWire, inventoryFromWire, readingsFromWire, type ReportedInventory, strangersFromWire } from './from-wire.ts';
+import { orderToWire } from './to-wire.ts';
+
+export interface NodeReports {
+  onInventory(node: NodeName, inventory: ReportedInventory): void;
+  onAllocations(node: NodeName, allocations: readonly ObservedAllocation[]): void;
+  onReadings(node: NodeName, readings: readonly ObservedReading[]): void;
+  onStrangers(node: NodeName, strangers: ObservedNode['strangers']): void;
+}
+
+export interface LinkCredentials {
+  readonly authorityPem: string;
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}
+
+interface Client extends grpc.Client {
+  apply(request: ApplyRequest, options: grpc.CallOptions, answer: (failure: grpc.ServiceError | null, response: ApplyResponse) => void): void;
+  watch(request: WatchRequest): grpc.ClientReadableStream<WatchResponse>;
+  logs(request: LogsRequest): grpc.ClientReadableStream<LogsResponse>;
+}
+
+const applyTimeoutMs = 5000;
+const firstPauseMs = 100;
+const longestPauseMs = 3000;
+
+/** The controller's end of one agent, at one address. Watches for ever, with a pause that grows while nobody answers. */
+export class NodeLink implements AsyncDisposable {
+  readonly address: string;
+  readonly #node: NodeName;
+  readonly #client: Client;
+  readonly #ending = new AbortController();
+  readonly #watching: Promise<void>;
+
+  constructor(deps: {
+    readonly node: NodeName;
+    readonly address: string;
+    readonly credentials: LinkCredentials;
+    readonly reports: NodeReports;
+    readonly clock: Clock;
+    /** 0 to 1. */
+    readonly random: () => number;
+    readonly log: (facts: object, message: string) => void;
+  }) {
+    this.#node = deps.node;
+    this.address = deps.address;
+    const { authorityPem, certificatePem, keyPem } = deps.credentials;
+    const secure = grpc.credentials.createSsl(Buffer.from(authorityPem), Buffer.from(keyPem), Buffer.from(certificatePem));
+    const Client = grpc.makeGenericClientConstructor(serviceDefinition(NodeAgent), 'NodeAgent');
+    // Whatever listens at the address must hold the certificate of this very node.
+    this.#client = new Client(deps.address, secure, {
+      'grpc.ssl_target_name_override': deps.node,
+      'grpc.default_authority': deps.node,
+      'grpc.keepalive_time_ms': 5000,
+      'grpc.keepalive_timeout_ms': 3000,
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 2000,
+      'grpc.max_receive_message_length': 64 * 1024 * 1024,
+    }) as unknown as Client;
+    this.#watching = this.#watchForEver(deps);
+  }
+
+  async apply(order: Order): Promise<ApplyOutcome> {
+    const response = await new Promise<ApplyResponse>((resolve, reject) =>
+      this.#client.apply(orderToWire(order), { deadline: Date.now() + applyTimeoutMs }, (failure, answer) => (failure === null ? resolve(answer) : reject(failure))),
+    );
+    if (response.answer.case === 'accepted') return { kind: 'accepted' };
+    if (response.answer.case !== 'refused') throw new Error('the agent gave no answer');
+    const { reason, detail, epoch, generation } = response.answer.value;
+    return { kind: 'refused', reason: refusals[reason], detail, epoch: Number(epoch), generation: Number(generation) };
+  }
+
+  async *logs(allocation: string, follow: boolean, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    const call = this.#client.logs(create(LogsRequestSchema, { allocation, offset: 0n, follow }));
+    const cancel = (): void => call.cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      for await (const message of call) yield (message as LogsResponse).chunk;
+    } catch (failure) {
+      if (!signal.aborted) throw failure;
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      call.cancel();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    this.#client.close();
+    await this.#watching;
+  }
+
+  async #watchForEver(deps: { readonly reports: NodeReports; readonly clock: Clock; readonly random: () => number; readonly log: (facts: object, message: string) => void }): Promise<void> {
+    const { signal } = this.#ending;
+    let pauseMs = firstPauseMs;
+    while (!signal.aborted) {
+      const call = this.#client.watch(create(WatchRequestSchema));
+      const cancel = (): void => call.cancel();
+      signal.addEventListener('abort', cancel, { once: true });
+      try {
+        for await (const message of call) {
+          pauseMs = firstPauseMs;
+          this.#dispatch(message as WatchResponse, deps.reports);
+        }
+      } catch (failure) {
+        if (!signal.aborted) deps.log({ node: this.#node, address: this.address, failure: failure instanceof Error ? failure.message : String(failure) }, 'the agent is not watched');
+      }
+      signal.removeEventListener('abort', cancel);
+      if (signal.aborted) return;
+      await deps.clock.sleep(pauseMs * (0.5 + deps.random()), signal);
+      pauseMs = Math.min(longestPauseMs, pauseMs * 2);
+    }
+  }
+
+  #dispatch({ report }: WatchResponse, reports: NodeReports): void {
+    switch (report.case) {
+      case 'inventory':
+        // A node that speaks with its own certificate for another name is not believed.
+        if (report.value.node === this.#node) reports.onInventory(this.#node, inventoryFromWire(report.value, this.#node));
+        return;
+      case 'allocations':
+        return reports.onAllocations(this.#node, allocationsFromWire(report.value));
+      case 'readings':
+        return reports.onReadings(this.#node, readingsFromWire(report.value));
+      case 'processes':
+        return reports.onStrangers(this.#node, strangersFromWire(report.value));
+      case undefined:
+        return;
+      default:
+        report satisfies never;
+    }
+  }
+}
+
+const refusals: Readonly<Record<RefusalReason, Refusal>> = {
+  [RefusalReason.UNSPECIFIED]: 'invalid',
+  [RefusalReason.STALE_EPOCH]: 'stale-epoch',
+  [RefusalReason.STALE_GENERATION]: 'stale-generation',
+  [RefusalReason.CONTENT_DIFFERS]: 'content-differs',
+  [RefusalReason.INVALID]: 'invalid',
+  [RefusalReason.LEDGER_UNAVAILABLE]: 'ledger-unavailable',
+};

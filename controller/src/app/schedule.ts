@@ -1,0 +1,31 @@
+import { decide, applyBind } from '#core/scheduling/decide';
+import { stepWorkload } from '#core/workload';
+import type { AllocationId } from '@astrago/shared/domain/ids';
+import type { Journal } from './journal.ts';
+import type { WaitingReasons } from './waiting.ts';
+
+export interface ScheduleDeps {
+  readonly journal: Journal;
+  readonly waiting: WaitingReasons;
+  readonly nextAllocationId: () => AllocationId;
+  readonly nowMs: () => number;
+  readonly onDecided: (facts: { readonly ms: number; readonly binds: number }) => void;
+}
+
+/** One look at the queue. Decided and committed in one go, so that nothing can change in between. */
+export async function scheduleRound(deps: ScheduleDeps): Promise<void> {
+  await deps.journal.commit('scheduler', (draft) => {
+    const { cluster } = draft;
+    const startMs = performance.now();
+    const decision = decide(cluster, deps.nextAllocationId);
+    deps.onDecided({ ms: performance.now() - startMs, binds: decision.binds.length });
+    deps.waiting.set(decision);
+    for (const bind of decision.binds) {
+      const workload = cluster.workloads.get(bind.workload);
+      if (workload === undefined) continue;
+      applyBind(draft, workload, bind);
+      draft.apply({ kind: 'workload', record: stepWorkload(workload, { kind: 'bound', allocation: bind.allocation, placement: bind.placement, atMs: deps.nowMs() }) });
+      draft.audit('place', workload.id, `${workload.name} on ${bind.placement.node}`);
+    }
+  });
+}

@@ -1,0 +1,147 @@
+// Records and observations in the shapes of the API. What is unknown is left out.
+import type { Cluster } from '#core/cluster/cluster';
+import type { ObservedGpu, ObservedNode, ObservedReading } from '#core/cluster/observed';
+import type { WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { LayoutPlan as CorePlan } from '#core/repartition/plan';
+import { viewGpu } from '#core/scheduling/gpu-view';
+import type { Gpu, LayoutPlan, Node, Workload, Workspace } from '@astrago/api';
+import type { GpuUuid } from '@astrago/shared/domain/ids';
+import type { Layout } from '@astrago/shared/domain/mig/layout';
+import { sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
+import { addUnits, noUnits, wholeUnits } from '@astrago/shared/domain/units';
+import type { WaitingReasons } from './waiting.ts';
+
+export function workloadView(cluster: Cluster, waiting: WaitingReasons, record: WorkloadRecord): Workload {
+  const reason = record.endReason ?? (record.phase === 'queued' ? waiting.of(record.id) : undefined);
+  return {
+    id: record.id,
+    name: record.name,
+    workspace: record.workspace,
+    phase: record.phase,
+    reason,
+    detail: record.detail,
+    exitCode: record.exitCode,
+    command: [...record.command],
+    slice: record.ask.kind === 'slice' ? record.ask.profile : undefined,
+    gpus: record.ask.kind === 'whole' ? record.ask.count : undefined,
+    model: record.model,
+    cpuMilli: record.cpuMilli,
+    memoryMiB: record.memoryMiB,
+    priority: record.priority,
+    node: record.node,
+    devices: record.devices.map(({ gpu, slice }) => ({ gpuUuid: gpu, gpuIndex: cluster.gpu(gpu)?.index, slice: slice === undefined ? undefined : { ...slice } })),
+    enforcement: record.ask.kind === 'none' ? 'none' : 'hardware',
+    submittedAtMs: record.submittedAtMs,
+    placedAtMs: record.placedAtMs,
+    startedAtMs: record.startedAtMs,
+    endedAtMs: record.endedAtMs,
+  };
+}
+
+export function gpuView(cluster: Cluster, gpu: ObservedGpu, reading: ObservedReading | undefined): Gpu {
+  const view = viewGpu(cluster, gpu);
+  const record = cluster.layouts.get(gpu.uuid);
+  const whole = cluster.allocationsOnGpu(gpu.uuid).find((allocation) => allocation.devices.some((device) => device.gpu === gpu.uuid && device.slice === undefined));
+  return {
+    node: gpu.node,
+    index: gpu.index,
+    uuid: gpu.uuid,
+    model: gpu.model,
+    memoryMiB: gpu.memoryMiB,
+    migCapable: gpu.grid !== undefined,
+    migEnabled: gpu.migEnabled,
+    layout: record === undefined ? undefined : layoutView(record.layout),
+    layoutPinned: record?.pinned ?? false,
+    slices: slicesOf(cluster, gpu, record?.layout),
+    workload: whole === undefined ? undefined : nameOf(cluster, whole.workload),
+    units: { ...view.units },
+    allocatedUnits: { compute: view.units.compute - view.freeUnits.compute, memory: view.units.memory - view.freeUnits.memory },
+    utilizationRatio: reading?.utilizationRatio,
+    memoryUsedMiB: reading?.memoryUsedMiB,
+    temperatureCelsius: reading?.temperatureCelsius,
+    powerWatts: reading?.powerWatts,
+    conditions: gpu.conditions.map((condition) => ({ ...condition })),
+  };
+}
+
+function nameOf(cluster: Cluster, id: WorkloadRecord['id']): string {
+  return cluster.workloads.get(id)?.name ?? id;
+}
+
+/** Live slices, and those that are ordered and not there yet. */
+function slicesOf(cluster: Cluster, gpu: ObservedGpu, ordered: Layout | undefined): Gpu['slices'] {
+  const wanted = ordered?.kind === 'mig' ? ordered.slices : [];
+  const holder = (slice: WantedSlice): string | undefined => {
+    const allocation = cluster.allocationsOnGpu(gpu.uuid).find((one) => one.devices.some((device) => device.gpu === gpu.uuid && device.slice !== undefined && sameSlice(device.slice, slice)));
+    return allocation === undefined ? undefined : nameOf(cluster, allocation.workload);
+  };
+  const live = gpu.slices.map((slice) => ({
+    profile: slice.profile,
+    start: slice.start,
+    size: slice.size,
+    migUuid: slice.migUuid,
+    workload: holder(slice),
+    state: ordered === undefined || wanted.some((other) => sameSlice(other, slice)) ? ('live' as const) : ('unwanted' as const),
+  }));
+  const coming = wanted
+    .filter((slice) => !gpu.slices.some((other) => sameSlice(other, slice)))
+    .map((slice) => ({ profile: slice.profile, start: slice.start, size: gpu.grid?.profiles.find((profile) => profile.name === slice.profile)?.size ?? 1, workload: holder(slice), state: 'wanted' as const }));
+  return [...live, ...coming].sort((a, b) => a.start - b.start);
+}
+
+export function nodeView(cluster: Cluster, node: ObservedNode, lastSeenMs: number | undefined): Node {
+  const allocations = cluster.allocationsOnNode(node.name);
+  const known = node.agentVersion !== undefined;
+  return {
+    name: node.name,
+    state: node.state,
+    cordoned: cluster.nodes.get(node.name)?.cordoned ?? false,
+    gpuCount: node.gpus.length,
+    models: [...new Set(node.gpus.map((gpu) => gpu.model))].sort(),
+    cpuMilli: known ? node.cpuMilli : undefined,
+    cpuMilliAllocated: allocations.reduce((sum, allocation) => sum + allocation.cpuMilli, 0),
+    memoryMiB: known ? node.memoryMiB : undefined,
+    memoryMiBAllocated: allocations.reduce((sum, allocation) => sum + allocation.memoryMiB, 0),
+    units: node.gpus.reduce((sum, gpu) => addUnits(sum, wholeUnits(gpu.grid)), noUnits),
+    allocatedUnits: allocations.reduce((sum, allocation) => addUnits(sum, allocation.units), noUnits),
+    agentVersion: node.agentVersion,
+    driverVersion: node.driverVersion,
+    lastSeenMs,
+    conditions: node.conditions.map((condition) => ({ ...condition })),
+  };
+}
+
+export function workspaceView(cluster: Cluster, record: WorkspaceRecord): Workspace {
+  const own = [...cluster.workloads.values()].filter((workload) => workload.workspace === record.name);
+  return {
+    name: record.name,
+    limit: { ...record.limit },
+    used: { ...cluster.usedBy(record.name) },
+    queued: own.filter((workload) => workload.phase === 'queued').length,
+    running: own.filter((workload) => workload.phase !== 'queued').length,
+  };
+}
+
+export function planView(gpu: ObservedGpu, plan: CorePlan, applied: boolean): LayoutPlan {
+  return {
+    node: gpu.node,
+    index: gpu.index,
+    uuid: gpu.uuid,
+    applied,
+    layout: layoutView(plan.layout),
+    keep: plan.keep.map(({ profile, start, workload }) => ({ profile, start, workload })),
+    create: plan.create.map(({ profile, start }) => ({ profile, start })),
+    destroy: plan.destroy.map(({ profile, start }) => ({ profile, start })),
+    modeChange: plan.modeChange,
+    text: plan.text,
+  };
+}
+
+function layoutView(layout: Layout): LayoutPlan['layout'] {
+  return layout.kind === 'whole' ? { kind: 'whole' } : { kind: 'mig', slices: layout.slices.map(({ profile, start }) => ({ profile, start })) };
+}
+
+/** A GPU by its index on the node or by its UUID. */
+export function findGpu(cluster: Cluster, node: string, reference: string): ObservedGpu | undefined {
+  return cluster.gpus().find((gpu) => gpu.node === node && (String(gpu.index) === reference || gpu.uuid === (reference as GpuUuid)));
+}

@@ -1,0 +1,37 @@
+export interface ControllerConfig {
+  readonly dataDirectory: string;
+  readonly httpBind: string;
+  readonly joinBind: string;
+  readonly agentsBind: string;
+  readonly heartbeatPeriodMs: number;
+  readonly nodeUnreachableAfterMs: number;
+  readonly nodeLostAfterMs: number;
+  readonly auditPeriodMs: number;
+  readonly logLevel: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export function readControllerConfig(environment: Environment): ControllerConfig {
+  const dataDirectory = environment['ASTRAGO_DATA'];
+  if (dataDirectory === undefined || dataDirectory === '') throw new Error('set ASTRAGO_DATA: the directory this controller keeps its state in');
+  return {
+    dataDirectory,
+    httpBind: environment['ASTRAGO_HTTP_BIND'] ?? '127.0.0.1:8420',
+    joinBind: environment['ASTRAGO_JOIN_BIND'] ?? '127.0.0.1:0',
+    agentsBind: environment['ASTRAGO_AGENTS_BIND'] ?? '127.0.0.1:0',
+    heartbeatPeriodMs: whole(environment, 'ASTRAGO_HEARTBEAT_PERIOD_MS', 1000),
+    nodeUnreachableAfterMs: whole(environment, 'ASTRAGO_NODE_UNREACHABLE_AFTER_MS', 10_000),
+    nodeLostAfterMs: whole(environment, 'ASTRAGO_NODE_LOST_AFTER_MS', 60_000),
+    auditPeriodMs: whole(environment, 'ASTRAGO_AUDIT_PERIOD_MS', 5000),
+    logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
+  };
+}
+
+function whole(environment: Environment, name: string, otherwise: number): number {
+  const text = environment[name];
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} must be a whole number above 0, not ${JSON.stringify(text)}`);
+  return value;
+}

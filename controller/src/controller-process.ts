@@ -1,0 +1,158 @@
+// The composition root of the controller: opens the store, makes every adapter, runs the loops.
+import { Cluster } from '#core/cluster/cluster';
+import type { NodeName } from '@astrago/shared/domain/ids';
+import { Closers } from '@astrago/shared/runtime/closers';
+import { systemClock } from '@astrago/shared/runtime/clock';
+import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { AgentLinks } from './agents/agent-links.ts';
+import { Authority } from './agents/authority.ts';
+import { EnrollmentServers } from './agents/enrollment.ts';
+import type { NodeReports } from './agents/node-link.ts';
+import { sameSecret, secretIn } from './agents/secret-file.ts';
+import { Controller } from './app/controller.ts';
+import type { LeadershipLost } from './app/ports.ts';
+import type { ControllerConfig } from './config.ts';
+import { ControllerMetrics } from './http/metrics.ts';
+import { buildServer } from './http/server.ts';
+import { SqliteStore } from './store/sqlite-store.ts';
+
+const version = '0.0.0';
+
+export interface RunningController extends AsyncDisposable {
+  readonly url: string;
+  /** Rejects when this controller must not go on. */
+  readonly failed: Promise<never>;
+}
+
+export async function startController(config: ControllerConfig): Promise<RunningController> {
+  requireTls13();
+  const log = pino({ name: 'controller', level: config.logLevel, redact: ['req.headers.authorization'] }, pino.destination(2));
+  const warn = (facts: object, message: string): void => log.warn(facts, message);
+  const clock = systemClock;
+  const closers = new Closers();
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => undefined);
+  const onLeadershipLost = (lost: LeadershipLost): void => failure.reject(lost);
+  try {
+    mkdirSync(config.dataDirectory, { recursive: true, mode: 0o700 });
+    const store = new SqliteStore(join(config.dataDirectory, 'astrago.db'));
+    closers.add(() => store.close());
+    const authority = await Authority.open(join(config.dataDirectory, 'authority'), clock.nowMs);
+    const metrics = new ControllerMetrics(version);
+    const clientPair = await authority.issue('controller', 365);
+    const reports: NodeReports = {
+      onInventory: (node, inventory) => {
+        controller.fleet.inventory(node, inventory);
+        controller.dispatcher.nodeHolds(node, inventory.epoch, inventory.generation);
+      },
+      onAllocations: (node, allocations) => {
+        controller.fleet.allocations(node, allocations);
+        controller.reported();
+      },
+      onReadings: (_node, readings) => {
+        for (const reading of readings) controller.fleet.readings.set(reading.gpu, reading);
+      },
+      onStrangers: (node, strangers) => controller.fleet.strangers(node, strangers),
+    };
+    const agents = new AgentLinks({ credentials: { authorityPem: authority.certificatePem, ...clientPair }, reports, clock, random: Math.random, log: warn });
+    const controller: Controller = new Controller({
+      cluster: new Cluster(),
+      store,
+      agents,
+      clock,
+      newId: (prefix) => `${prefix}_${clock.nowMs().toString(36).padStart(9, '0')}${randomBytes(6).toString('hex')}`,
+      nodeUnreachableAfterMs: config.nodeUnreachableAfterMs,
+      nodeLostAfterMs: config.nodeLostAfterMs,
+      auditPeriodMs: config.auditPeriodMs,
+      onLeadershipLost,
+      onDecided: (facts) => metrics.decided(facts),
+      onCommitted: (sample) => metrics.committed(sample),
+      log: warn,
+    });
+    const ending = new AbortController();
+    const loops = controller.run(ending.signal);
+    closers.add(async () => {
+      ending.abort();
+      await loops;
+    });
+    closers.use(agents);
+    for (const node of controller.cluster.nodes.values()) if (node.address !== undefined) agents.connect(node.name, node.address);
+
+    const joinTokenFile = join(config.dataDirectory, 'join-token');
+    const joinSecret = secretIn(joinTokenFile, () => `${randomBytes(24).toString('base64url')}.${authority.fingerprint}`).split('.')[0] ?? '';
+    const binds = rememberedBinds(config);
+    const enrollment = closers.use(
+      await EnrollmentServers.listen(binds, {
+        authority,
+        joinSecret,
+        heartbeatPeriodMs: config.heartbeatPeriodMs,
+        onHeartbeat: (node: NodeName, address, bootId) => {
+          agents.connect(node, address);
+          controller.fleet.heartbeat(node, address, bootId).then(() => controller.dispatcher.nudge(), (cause: unknown) => warn({ node, cause: String(cause) }, 'a heartbeat could not be taken'));
+        },
+        log: warn,
+      }),
+    );
+    remember(config, { join: enrollment.joinAddress, agents: enrollment.agentsAddress });
+
+    const adminTokenFile = join(config.dataDirectory, 'admin-token');
+    const adminToken = secretIn(adminTokenFile);
+    const app = await buildServer({
+      controller,
+      store,
+      agents,
+      metrics,
+      version,
+      startedAtMs: clock.nowMs(),
+      nowMs: clock.nowMs,
+      actorOf: (token) => (sameSecret(token, adminToken) ? 'admin' : undefined),
+      log,
+    });
+    const at = config.httpBind.lastIndexOf(':');
+    const url = await app.listen({ host: config.httpBind.slice(0, at), port: Number(config.httpBind.slice(at + 1)) });
+    closers.add(() => app.close());
+
+    writeAtomically(join(config.dataDirectory, 'controller.json'), {
+      pid: process.pid,
+      url,
+      joinAddress: enrollment.joinAddress,
+      controllerAddress: enrollment.agentsAddress,
+      joinTokenFile,
+      adminTokenFile,
+    });
+    log.info({ url }, 'the controller is up');
+    return { url, failed: failure.promise, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };
+  } catch (cause) {
+    await closers[Symbol.asyncDispose]();
+    throw cause;
+  }
+}
+
+interface Binds {
+  readonly join: string;
+  readonly agents: string;
+}
+
+/** A restarted controller listens where it did before, since its agents know that address. */
+function rememberedBinds(config: ControllerConfig): Binds {
+  const asked = { join: config.joinBind, agents: config.agentsBind };
+  try {
+    const known = JSON.parse(readFileSync(join(config.dataDirectory, 'addresses.json'), 'utf8')) as Binds;
+    return { join: asked.join.endsWith(':0') ? known.join : asked.join, agents: asked.agents.endsWith(':0') ? known.agents : asked.agents };
+  } catch {
+    return asked;
+  }
+}
+
+function remember(config: ControllerConfig, binds: Binds): void {
+  writeAtomically(join(config.dataDirectory, 'addresses.json'), binds);
+}
+
+function writeAtomically(file: string, content: object): void {
+  writeFileSync(`${file}.new`, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}

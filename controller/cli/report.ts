@@ -40,20 +40,18 @@ export function reportOf(failure: unknown): Report {
 }
 
 function ofProblem(problem: Problem): Report {
-  const parts = [sentence(problem.detail || problem.title)];
+  if (problem.code === 'unauthenticated') return { exitCode: exitCodeOfProblem[problem.code], text: noTokenText, problem };
+  const detail = problem.detail || problem.title;
+  const parts = [sentence(detail)];
   for (const error of problem.errors ?? []) parts.push(`${error.pointer}: ${sentence(error.detail)}`);
-  if (problem.blockers !== undefined && problem.blockers.length > 0) parts.push(`In the way: ${problem.blockers.join(', ')}.`);
-  const advice = adviceOf(problem);
-  if (advice !== undefined) parts.push(advice);
+  const unnamed = (problem.blockers ?? []).filter((name) => !detail.includes(name));
+  if (unnamed.length > 0) parts.push(`In the way: ${unnamed.join(', ')}.`);
+  if (problem.code === 'too-many-requests') parts.push('Try again in a moment.');
   return { exitCode: exitCodeOfProblem[problem.code], text: parts.join(' '), problem };
 }
 
-/** Only where the client knows more than the controller's own detail can say. */
-function adviceOf(problem: Problem): string | undefined {
-  if (problem.code === 'unauthenticated') return 'Give a token with --token or ASTRAGO_TOKEN, or name the data directory of a running up with --data.';
-  if (problem.code === 'too-many-requests') return 'Try again in a moment.';
-  return undefined;
-}
+/** The controller speaks of headers; whoever types commands knows other words. */
+const noTokenText = 'The controller does not accept the token, or was given none. Give one with --token or ASTRAGO_TOKEN, or name the data directory of a running up with --data.';
 
 function ofCommand(failure: CommandFailure): Report {
   return {

@@ -51,7 +51,7 @@ describe('astrago', () => {
   it.each(Object.keys(problemCodes).filter((code) => code !== 'too-many-requests') as ProblemCode[])('maps the problem %s to its exit code', async (code) => {
     const { exitCode, err } = await against({ cordonNode: () => Promise.reject(new Refusal(code, 'It is so', { blockers: ['train-a'] })) }, ['cordon', 'sim-1']);
     expect(exitCode).toBe(expected[code]);
-    expect(err).toContain('astrago: It is so. In the way: train-a.');
+    expect(err).toContain(code === 'unauthenticated' ? 'does not accept the token' : 'astrago: It is so. In the way: train-a.');
   });
 });
 

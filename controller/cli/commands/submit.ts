@@ -79,6 +79,7 @@ function lineOf(workload: Workload): string {
   const place = placeText(workload);
   const where = place === undefined || workload.endedAtMs !== undefined ? '' : ` on ${place}`;
   const code = workload.exitCode === undefined ? '' : ` with exit code ${workload.exitCode}`;
-  const because = workload.detail ?? workload.reason;
+  // Not looked at yet is what a line about something just queued says anyway, and a code is already named.
+  const because = workload.reason === 'PendingEvaluation' || workload.reason === 'command-failed' ? undefined : (workload.detail ?? workload.reason);
   return `${workload.name} ${workload.phase}${where}${code}${because === undefined ? '' : `: ${because}`}`;
 }

@@ -33,6 +33,7 @@ export function replayText(report: ReplayReport, setting: ReplaySetting): string
     ['submit to placed', spreadText(report.submitToPlacedMs)],
     ['submit to running', spreadText(report.submitToRunningMs)],
     ['audit', `${report.audit.rounds} rounds, ${report.audit.findings.length} findings${report.audit.findings.map((finding) => `\n    ${finding}`).join('')}`],
+    ['first to last', report.workMs === undefined ? undefined : `${humanDuration(report.workMs)} from the first submission to the last end`],
     ['wall time', humanDuration(report.wallMs)],
   ]);
 }

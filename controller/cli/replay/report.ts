@@ -40,6 +40,9 @@ export interface ReplayReport {
   readonly submitToRunningMs: Spread | undefined;
   readonly audit: { readonly rounds: number; readonly findings: readonly string[] };
   readonly submitMs: number;
+  /** From the first submission to the last end, by the controller's clock. */
+  readonly workMs: number | undefined;
+  /** Of the whole command; with work that waits it has the time until that was believed. */
   readonly wallMs: number;
 }
 
@@ -72,6 +75,7 @@ export function reportOfReplay(recorded: Recorded): ReplayReport {
     submitToRunningMs: spread(recorded.workloads.flatMap((workload) => (workload.startedAtMs === undefined ? [] : workload.startedAtMs - workload.submittedAtMs))),
     audit: recorded.audit,
     submitMs: Math.round(recorded.submitMs),
+    workMs: ended.length === 0 ? undefined : extent(ended.flatMap((workload) => [workload.submittedAtMs, workload.endedAtMs ?? 0])),
     wallMs: Math.round(recorded.wallMs),
   };
 }

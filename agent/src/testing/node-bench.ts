@@ -117,7 +117,8 @@ export class NodeBench implements AsyncDisposable {
 
   #hear<T>(what: string, run: () => Promise<T>): Promise<T> {
     this.said.push(what);
-    return run();
+    if (process.env['DBG']) console.log(performance.now() | 0, what);
+    return run().then((v) => { if (process.env['DBG']) console.log(performance.now() | 0, 'done', what); return v; }, (e) => { if (process.env['DBG']) console.log(performance.now() | 0, String(e)); throw e; });
   }
 
   /** The next order. A layout is `whole`, or slices as `3g.40gb@0 1g.10gb@4`. */

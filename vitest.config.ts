@@ -1,23 +1,21 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
-const shared = { testTimeout: 30_000, hookTimeout: 90_000 } as const;
+const exclude = [...configDefaults.exclude, '**/fixtures/**'];
+const limits = { testTimeout: 30_000, hookTimeout: 90_000 };
+
+/** Groups run one after the other, the quick answers first. */
+function project(name: string, order: number, include: string[]) {
+  return { ...limits, name, include, exclude, pool: 'forks', sequence: { groupOrder: order } } as const;
+}
 
 export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      {
-        test: {
-          ...shared,
-          name: 'unit',
-          include: ['{shared,proto,agent,controller}/**/*.test.ts', 'test/{contract,house,world}/**/*.test.ts'],
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        // Whole clusters of real processes: one at a time, and not beside the others.
-        test: { ...shared, name: 'system', include: ['test/{journeys,chaos}/**/*.test.ts'], fileParallelism: false, sequence: { groupOrder: 1 } },
-      },
+      { test: project('house', 0, ['test/house/**/*.test.ts']) },
+      { test: project('unit', 0, ['{shared,proto,agent,controller,bench}/**/*.test.ts', 'test/{contract,world,manifests}/**/*.test.ts']) },
+      // Whole clusters of real processes: one at a time, and beside nothing else.
+      { test: { ...project('system', 1, ['test/{journeys,chaos}/**/*.test.ts']), fileParallelism: false } },
     ],
   },
 });

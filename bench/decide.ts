@@ -3,16 +3,21 @@
 // is timed. Prints the work done beside the time.
 //
 //   node bench/decide.ts [GPUS...]
-import { stepWorkload } from '@astrago/controller/core/workload';
-import { applyBind, decide } from '@astrago/controller/core/scheduling/decide';
+
 import { allocationIds, h100, sampleCluster, sampleWorkload, slice, whole } from '@astrago/controller/core/cluster/sample-cluster';
+import { applyBind, decide } from '@astrago/controller/core/scheduling/decide';
+import { stepWorkload } from '@astrago/controller/core/workload';
 
 const sizes = process.argv.slice(2).map(Number);
 const mix = [slice('1g.10gb'), slice('2g.20gb'), slice('3g.40gb'), slice('1g.20gb'), slice('1g.10gb'), whole(1), slice('4g.40gb')];
 const rounds = 400;
 
 function measure(gpuCount: number): void {
-  const nodes = Array.from({ length: Math.ceil(gpuCount / 8) }, (_, index) => ({ name: `n${index}`, gpus: Array.from({ length: 8 }, () => h100), cpuMilli: 1e9 }));
+  const nodes = Array.from({ length: Math.ceil(gpuCount / 8) }, (_, index) => ({
+    name: `n${index}`,
+    gpus: Array.from({ length: 8 }, () => h100),
+    cpuMilli: 1e9,
+  }));
   const cluster = sampleCluster(nodes);
   const nextId = allocationIds();
   let sequence = 0;
@@ -30,7 +35,10 @@ function measure(gpuCount: number): void {
       const workload = cluster.workloads.get(bind.workload);
       if (workload === undefined) continue;
       applyBind(cluster, workload, bind);
-      cluster.apply({ kind: 'workload', record: stepWorkload(workload, { kind: 'bound', allocation: bind.allocation, placement: bind.placement, atMs: 0 }) });
+      cluster.apply({
+        kind: 'workload',
+        record: stepWorkload(workload, { kind: 'bound', allocation: bind.allocation, placement: bind.placement, atMs: 0 }),
+      });
       bound += 1;
     }
     cluster.keep();

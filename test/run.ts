@@ -1,49 +1,60 @@
-// Runs every test and closes with the plain line `N passed, N failed`.
+// Runs the tests. The last line, alone, is `N passed, N failed`, with `, N skipped` where some were.
 //
-//   ./astrago test [--fuzz] [FILTER...]
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+//   ./astrago test [--fuzz] [--kubernetes] [vitest's filters and options]
 import { join } from 'node:path';
+import { parseCLI, startVitest, type TestModule, type TestSuite } from 'vitest/node';
 
 const root = join(import.meta.dirname, '..');
-const given = process.argv.slice(2);
-const fuzz = given.includes('--fuzz');
-const filters = given.filter((argument) => argument !== '--fuzz');
-const directory = mkdtempSync(join(tmpdir(), 'astrago-test-'));
-const report = join(directory, 'report.json');
-const startMs = performance.now();
+const closeTimeoutMs = 15_000;
 
-const child = spawn(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...filters], {
-  cwd: root,
-  stdio: 'inherit',
-  env: { ...process.env, ...(fuzz ? { ASTRAGO_FUZZ_RUNS: '1000000' } : {}) },
-});
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
-const code = await new Promise<number>((resolve) => child.on('exit', (exitCode) => resolve(exitCode ?? 1)));
+/** Flags of ours, and what tests find in their environment for them. */
+const flags = new Map([
+  ['--fuzz', ['ASTRAGO_FUZZ_RUNS', '1000000']],
+  ['--kubernetes', ['ASTRAGO_TEST_KUBERNETES', '1']],
+]);
 
-interface Report {
-  readonly numPassedTests: number;
-  readonly numFailedTests: number;
-  readonly numPendingTests: number;
-  readonly numFailedTestSuites: number;
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
 }
 
-function read(): Report | undefined {
-  try {
-    return JSON.parse(readFileSync(report, 'utf8')) as Report;
-  } catch {
-    return undefined;
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
+/** A file or suite that broke outside its tests is one failure more, or its tests would only seem skipped. */
+function count(modules: readonly TestModule[], unhandledErrorCount: number): Counts {
+  const counts: Counts = { passed: 0, failed: unhandledErrorCount, skipped: 0 };
+  const broken = (part: TestModule | TestSuite): boolean => part.errors().length > 0;
+  for (const module of modules) {
+    if (broken(module)) counts.failed += 1;
+    for (const suite of module.children.allSuites()) if (broken(suite)) counts.failed += 1;
+    for (const test of module.children.allTests()) {
+      const { state } = test.result();
+      // What never came to an end has not passed.
+      counts[state === 'pending' ? 'failed' : state] += 1;
+    }
   }
+  return counts;
 }
 
-const result = read();
-const passed = result?.numPassedTests ?? 0;
-// A file that does not load, or an error outside any test, fails no test by itself but is a failure.
-const failed = Math.max(result?.numFailedTests ?? 0, code !== 0 || passed === 0 ? 1 : 0);
-const skipped = result?.numPendingTests ?? 0;
-console.log(`in ${((performance.now() - startMs) / 1000).toFixed(0)} s`);
-console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
-process.exitCode = failed > 0 ? 1 : 0;
+const given = process.argv.slice(2);
+for (const [flag, [name = '', value]] of flags) if (given.includes(flag)) process.env[name] = value;
+const { filter, options } = parseCLI(['vitest', 'run', ...given.filter((word) => !flags.has(word))]);
+
+process.chdir(root);
+const startMs = performance.now();
+const vitest = await startVitest(filter, { ...options, watch: false, run: true });
+const counts = count(vitest.state.getTestModules(), vitest.state.getUnhandledErrors().length);
+const failed = counts.failed > 0 || counts.passed === 0;
+// A worker that does not end must not keep the answer back.
+const tooLong = setTimeout(() => {
+  console.error('a test worker does not end');
+  finish(true);
+}, closeTimeoutMs);
+await vitest.close();
+clearTimeout(tooLong);
+finish(failed);
+
+function finish(bad: boolean): never {
+  console.log(`took ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
+  console.log(`${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}`);
+  process.exit(bad ? 1 : 0);
+}

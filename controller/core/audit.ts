@@ -1,8 +1,8 @@
 // An independent look at the invariants: it reads the records and shares no code with the placement.
 import { keepsWorkAway } from '@astrago/shared/domain/condition';
+import type { AllocationId, GpuUuid, WorkspaceName } from '@astrago/shared/domain/ids';
 import { describeViolation, violationsOf } from '@astrago/shared/domain/mig/layout';
 import { formatSlice, overlaps, sameSlice, spanOf } from '@astrago/shared/domain/mig/slice';
-import type { AllocationId, GpuUuid, WorkspaceName } from '@astrago/shared/domain/ids';
 import type { Cluster } from './cluster/cluster.ts';
 import type { AllocationRecord } from './cluster/records.ts';
 
@@ -63,7 +63,10 @@ function sums(cluster: Cluster): readonly Finding[] {
     const counted = used.get(name) ?? { compute: 0, memory: 0 };
     const kept = cluster.usedBy(name);
     if (counted.compute !== kept.compute || counted.memory !== kept.memory) {
-      found.push({ invariant: 'sums', text: `workspace ${name} uses ${counted.compute}/${counted.memory} slice units, the account says ${kept.compute}/${kept.memory}` });
+      found.push({
+        invariant: 'sums',
+        text: `workspace ${name} uses ${counted.compute}/${counted.memory} slice units, the account says ${kept.compute}/${kept.memory}`,
+      });
     }
   }
   for (const node of cluster.observed.values()) {
@@ -89,9 +92,15 @@ function layouts(cluster: Cluster): readonly Finding[] {
   for (const allocation of cluster.allocations.values()) {
     for (const { gpu, slice } of allocation.devices) {
       const ordered = cluster.layouts.get(gpu)?.layout;
-      const held = slice === undefined ? ordered?.kind === 'whole' : ordered?.kind === 'mig' && ordered.slices.some((other) => sameSlice(other, slice));
+      const held =
+        slice === undefined
+          ? ordered?.kind === 'whole'
+          : ordered?.kind === 'mig' && ordered.slices.some((other) => sameSlice(other, slice));
       if (held !== true) {
-        found.push({ invariant: 'layout', text: `${allocation.id} holds ${slice === undefined ? 'the whole' : formatSlice(slice)} of ${gpu}, which is not ordered` });
+        found.push({
+          invariant: 'layout',
+          text: `${allocation.id} holds ${slice === undefined ? 'the whole' : formatSlice(slice)} of ${gpu}, which is not ordered`,
+        });
       }
     }
   }
@@ -121,6 +130,8 @@ export function unorderedSlices(cluster: Cluster): readonly { readonly gpu: GpuU
     const layout = cluster.layouts.get(gpu.uuid)?.layout;
     if (layout === undefined || gpu.conditions.some((condition) => keepsWorkAway(condition.kind))) return [];
     const ordered = layout.kind === 'mig' ? layout.slices : [];
-    return gpu.slices.filter((slice) => !ordered.some((other) => sameSlice(other, slice))).map((slice) => ({ gpu: gpu.uuid, slice: formatSlice(slice) }));
+    return gpu.slices
+      .filter((slice) => !ordered.some((other) => sameSlice(other, slice)))
+      .map((slice) => ({ gpu: gpu.uuid, slice: formatSlice(slice) }));
   });
 }

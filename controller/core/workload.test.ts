@@ -1,13 +1,18 @@
-import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
 import type { AllocationId, NodeName } from '@astrago/shared/domain/ids';
 import { noUnits } from '@astrago/shared/domain/units';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
 import type { AllocationFailure, ObservedAllocationState } from './cluster/observed.ts';
 import { hasEnded, type WorkloadRecord } from './cluster/records.ts';
 import { sampleWorkload, slice } from './cluster/sample-cluster.ts';
 import { attemptsMax, stepWorkload, type WorkloadEvent } from './workload.ts';
 
-const bound: WorkloadEvent = { kind: 'bound', allocation: 'alc_00000001' as AllocationId, placement: { node: 'a' as NodeName, devices: [], units: noUnits, layouts: [] }, atMs: 1 };
+const bound: WorkloadEvent = {
+  kind: 'bound',
+  allocation: 'alc_00000001' as AllocationId,
+  placement: { node: 'a' as NodeName, devices: [], units: noUnits, layouts: [] },
+  atMs: 1,
+};
 const observed = (state: ObservedAllocationState): WorkloadEvent => ({ kind: 'observed', state, atMs: 5 });
 const running = observed({ kind: 'running', startedAtMs: 3 });
 const exited = (exitCode: number): WorkloadEvent => observed({ kind: 'exited', exitCode, startedAtMs: 3, endedAtMs: 4 });
@@ -38,7 +43,12 @@ describe('the life of a workload', () => {
   it('is tried elsewhere when its slice could not be made, and not for ever', () => {
     expect(after(bound, failed('create-failed'))).toMatchObject({ phase: 'queued', attempts: 1 });
     const events = Array.from({ length: attemptsMax }, () => [bound, failed('gpu-in-use')]).flat();
-    expect(after(...events)).toMatchObject({ phase: 'failed', endReason: 'gpu-in-use', attempts: attemptsMax, detail: 'as the agent said' });
+    expect(after(...events)).toMatchObject({
+      phase: 'failed',
+      endReason: 'gpu-in-use',
+      attempts: attemptsMax,
+      detail: 'as the agent said',
+    });
   });
 
   it('keeps the exit code and what a stopped command said', () => {

@@ -78,7 +78,9 @@ function fail(workload: WorkloadRecord, failure: AllocationFailure, detail: stri
   if (stopping && failure !== 'node-rebooted') return end(workload, 'cancelled', 'stopped-by-user', atMs, { detail });
   // The process never ran, so trying elsewhere runs nothing twice.
   const elsewhere = (failure === 'create-failed' || failure === 'gpu-in-use') && workload.attempts < attemptsMax;
-  return elsewhere ? { ...workload, phase: 'queued', detail, node: undefined, devices: [], placedAtMs: undefined } : end(workload, 'failed', failure, atMs, { detail });
+  return elsewhere
+    ? { ...workload, phase: 'queued', detail, node: undefined, devices: [], placedAtMs: undefined }
+    : end(workload, 'failed', failure, atMs, { detail });
 }
 
 function end(
@@ -101,6 +103,7 @@ export function allocationChange(
   state: ObservedAllocationState | undefined,
 ): Change | undefined {
   if (state?.kind === 'exited' || state?.kind === 'failed') return { kind: 'allocation-released', id: allocation.id };
-  const wanted = workload !== undefined && workload.allocation === allocation.id && (workload.phase === 'starting' || workload.phase === 'running');
+  const wanted =
+    workload !== undefined && workload.allocation === allocation.id && (workload.phase === 'starting' || workload.phase === 'running');
   return wanted || allocation.intent === 'stop' ? undefined : { kind: 'allocation', record: { ...allocation, intent: 'stop' } };
 }

@@ -52,12 +52,23 @@ async function surviveKills(seed: number, victims: Victims): Promise<void> {
       const seconds = (0.1 + chance.next().value * 1.4).toFixed(2);
       const command = ['sh', '-c', `echo ${name} >> ${runs}; sleep ${seconds}`];
       // The client repeats a broken call under the same key: an answer means it was stored once.
-      const submit = () => here.client.submitWorkload({ body: { name, command, slice: profiles[index % profiles.length] ?? '1g.10gb', graceSeconds: 1 } }, { idempotencyKey: `${seed}-${name}` });
+      const submit = () =>
+        here.client.submitWorkload(
+          { body: { name, command, slice: profiles[index % profiles.length] ?? '1g.10gb', graceSeconds: 1 } },
+          { idempotencyKey: `${seed}-${name}` },
+        );
       await until(submit, `${name} is accepted`);
       acknowledged.push(name);
       if (index % 6 === 5) {
         const victim = `w${index - 2}`;
-        await until(() => here.client.stopWorkload({ params: { workload: victim } }).then(() => true, (failure: { problem?: { code: string } }) => failure.problem?.code === 'already-ended'), `${victim} is told to stop`);
+        await until(
+          () =>
+            here.client.stopWorkload({ params: { workload: victim } }).then(
+              () => true,
+              (failure: { problem?: { code: string } }) => failure.problem?.code === 'already-ended',
+            ),
+          `${victim} is told to stop`,
+        );
         stopped.add(victim);
       }
       await pause(40 + chance.next().value * 120);
@@ -72,14 +83,23 @@ async function surviveKills(seed: number, victims: Victims): Promise<void> {
 
   // Everything acknowledged is there and ends in a stated state with a stated reason.
   for (const name of acknowledged) {
-    const workload = await until(async () => {
-      const found = await here.workload(name);
-      return ended.has(found.phase) && found;
-    }, `${name} has ended`, 90_000).catch(async (cause: unknown) => {
+    const workload = await until(
+      async () => {
+        const found = await here.workload(name);
+        return ended.has(found.phase) && found;
+      },
+      `${name} has ended`,
+      90_000,
+    ).catch(async (cause: unknown) => {
       throw new Error(`${name} does not end: ${JSON.stringify(await here.workload(name))}\n${here.logs()}`, { cause });
     });
     expect(workload.reason).toBeDefined();
-    expect([name, workload.phase, workload.reason, workload.detail]).toEqual([name, stopped.has(name) && workload.phase !== 'succeeded' ? 'cancelled' : 'succeeded', expect.anything(), undefined]);
+    expect([name, workload.phase, workload.reason, workload.detail]).toEqual([
+      name,
+      stopped.has(name) && workload.phase !== 'succeeded' ? 'cancelled' : 'succeeded',
+      expect.anything(),
+      undefined,
+    ]);
   }
   expect(acknowledged).toHaveLength(total);
 
@@ -89,7 +109,14 @@ async function surviveKills(seed: number, victims: Victims): Promise<void> {
   for (const name of acknowledged) if (!stopped.has(name)) expect(lines).toContain(name);
 
   // No slice leaked: nothing is held, every live slice is one the layouts name, and one big slice fits everywhere.
-  await until(async () => (await here.client.listGpus()).items.every((gpu) => gpu.allocatedUnits.memory === 0 && gpu.slices.every((slice) => slice.state === 'live')), 'desired and observed agree', 60_000);
+  await until(
+    async () =>
+      (await here.client.listGpus()).items.every(
+        (gpu) => gpu.allocatedUnits.memory === 0 && gpu.slices.every((slice) => slice.state === 'live'),
+      ),
+    'desired and observed agree',
+    60_000,
+  );
   expect((await here.client.auditInvariants()).findings).toEqual([]);
   for (const { name, machine } of here.nodes) {
     await here.client.submitWorkload({ body: { name: `last-${name}`, command: ['true'], slice: '7g.80gb' } });

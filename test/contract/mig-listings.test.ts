@@ -1,6 +1,13 @@
 // What real machines printed, read by the agent's parsers, against what the domain believes of their models.
-import { catalogModels, type CatalogModel, differencesFromCatalog, findCatalogModel, findCatalogModelByName } from '@astrago/shared/domain/mig/catalog';
+
 import { freeStarts } from '@astrago/shared/domain/mig/arrange';
+import {
+  type CatalogModel,
+  catalogModels,
+  differencesFromCatalog,
+  findCatalogModel,
+  findCatalogModelByName,
+} from '@astrago/shared/domain/mig/catalog';
 import { gridOf } from '@astrago/shared/domain/mig/grid';
 import { violationsOf } from '@astrago/shared/domain/mig/layout';
 import { type LiveSlice, spanOf } from '@astrago/shared/domain/mig/slice';
@@ -9,13 +16,13 @@ import { parseComputeInstances } from '../../agent/src/smi/parse-compute-instanc
 import { parseGpuInstanceProfiles } from '../../agent/src/smi/parse-gpu-instance-profiles.ts';
 import { parseGpuInstances } from '../../agent/src/smi/parse-gpu-instances.ts';
 import { parseGpuList } from '../../agent/src/smi/parse-gpu-list.ts';
-import { parsePossiblePlacements, type PossiblePlacements } from '../../agent/src/smi/parse-possible-placements.ts';
+import { type PossiblePlacements, parsePossiblePlacements } from '../../agent/src/smi/parse-possible-placements.ts';
 import type { Parsed } from '../../agent/src/smi/parsed.ts';
 import { joinProfiles } from '../../agent/src/smi/profile-listing.ts';
 import { joinSlices } from '../../agent/src/smi/slices.ts';
 import { fixture, fixturePaths, transcript } from '../../agent/src/smi/testing/fixtures.ts';
 
-function valueOf<T>(answer: Parsed<T>): T {
+function readable<T>(answer: Parsed<T>): T {
   if (answer.kind === 'unreadable') throw new Error(`${answer.reason}: ${answer.line}`);
   return answer.value;
 }
@@ -26,7 +33,10 @@ function model(key: string): CatalogModel {
   return found;
 }
 
-const listings = (path: string, command: RegExp): readonly string[] => transcript(`transcripts/${path}`).filter((own) => command.test(own.command)).map((own) => own.text);
+const listings = (path: string, command: RegExp): readonly string[] =>
+  transcript(`transcripts/${path}`)
+    .filter((own) => command.test(own.command))
+    .map((own) => own.text);
 const a30 = 'a30-535.183.01-lgipp-lgip-cgi-lgi-L-smi-lcip.txt';
 const r450 = 'a100-pcie-40gb-r450-7x1g.txt';
 const guide = 'nvidia-mig-user-guide-v580-transcripts.txt';
@@ -62,17 +72,22 @@ const instanceListings: readonly (readonly [string, string, string])[] = [
 
 /** As the catalog has them, in the shape of `-lgipp`, for machines of which only `-lgip` was recorded. */
 function placementsOf(own: CatalogModel): readonly PossiblePlacements[] {
-  return own.grid.profiles.map((profile) => ({ gpuIndex: 0, profileId: profile.gpuInstanceProfileId, starts: profile.starts, size: profile.size }));
+  return own.grid.profiles.map((profile) => ({
+    gpuIndex: 0,
+    profileId: profile.gpuInstanceProfileId,
+    starts: profile.starts,
+    size: profile.size,
+  }));
 }
 
 function slicesOf(text: string): readonly LiveSlice[] {
-  return valueOf(joinSlices(valueOf(parseGpuInstances(text)), [], []));
+  return readable(joinSlices(readable(parseGpuInstances(text)), [], []));
 }
 
 describe('recorded profile listings', () => {
   it.each(profileListings)('of %s are as the catalog says', (_machine, key, text) => {
     const own = model(key);
-    const rows = valueOf(parseGpuInstanceProfiles(text));
+    const rows = readable(parseGpuInstanceProfiles(text));
     const profiles = joinProfiles(rows, placementsOf(own));
 
     expect(profiles).toHaveLength(rows.length);
@@ -87,7 +102,7 @@ describe('recorded profile listings', () => {
 
   it.each(placementListings)('of possible placements on %s are as the catalog says', (_machine, key, text) => {
     const own = model(key);
-    for (const listed of valueOf(parsePossiblePlacements(text))) {
+    for (const listed of readable(parsePossiblePlacements(text))) {
       const known = own.grid.profiles.find((profile) => profile.gpuInstanceProfileId === listed.profileId);
       expect(listed).toMatchObject({ starts: known?.starts, size: known?.size });
     }
@@ -95,18 +110,24 @@ describe('recorded profile listings', () => {
 
   it('count as free what would still be legal', () => {
     const states: readonly (readonly [string, string, string])[] = [
-      ...prickle.map((directory) => ['h100-80gb', fixture(`prickle/${directory}/mig-gi.txt`), fixture(`prickle/${directory}/mig-profiles.txt`)] as const),
+      ...prickle.map(
+        (directory) => ['h100-80gb', fixture(`prickle/${directory}/mig-gi.txt`), fixture(`prickle/${directory}/mig-profiles.txt`)] as const,
+      ),
       ['h100-nvl-94gb', listings(harvester, /-lgi$/)[0] ?? '', listings(harvester, /-lgip$/)[1] ?? ''],
-      ...profileListings.filter(([machine]) => /^(?:A30|A100|GH200|RTX)/.test(machine)).map(([, key, text]) => [key, 'No GPU instances found: Not Found', text] as const),
+      ...profileListings
+        .filter(([machine]) => /^(?:A30|A100|GH200|RTX)/.test(machine))
+        .map(([, key, text]) => [key, 'No GPU instances found: Not Found', text] as const),
     ];
     for (const [key, instances, listing] of states) {
       const own = model(key);
       const slices = slicesOf(instances);
-      for (const row of valueOf(parseGpuInstanceProfiles(listing))) {
+      for (const row of readable(parseGpuInstanceProfiles(listing))) {
         const profile = own.grid.profiles.find((other) => other.name === row.profileName);
         if (profile === undefined) throw new Error(row.profileName);
         const held = slices.filter((slice) => slice.profile === profile.name).length;
-        expect(Math.min(freeStarts(own.grid, slices, profile).length, profile.instancesMax - held), `${key} ${row.profileName}`).toBe(row.free);
+        expect(Math.min(freeStarts(own.grid, slices, profile).length, profile.instancesMax - held), `${key} ${row.profileName}`).toBe(
+          row.free,
+        );
       }
     }
   });
@@ -122,18 +143,22 @@ describe('recorded instances', () => {
   });
 
   it('join with the UUIDs listed beside them', () => {
-    const gpu = valueOf(parseGpuList(fixture('prickle/h100-mig-mixed-20260729/gpus.txt')))[0];
-    const slices = valueOf(joinSlices(
-      valueOf(parseGpuInstances(fixture('prickle/h100-mig-mixed-20260729/mig-gi.txt'))),
-      valueOf(parseComputeInstances(fixture('prickle/h100-mig-mixed-20260729/mig-ci.txt'))),
-      gpu?.devices ?? [],
-    ));
-    const proGpu = valueOf(parseGpuList(listings(pro, /^-L$/)[1] ?? ''))[0];
-    const proSlices = valueOf(joinSlices(
-      valueOf(parseGpuInstances(listings(pro, /-lgi$/)[1] ?? '')),
-      valueOf(parseComputeInstances(listings(pro, /-lci$/)[0] ?? '')),
-      proGpu?.devices ?? [],
-    ));
+    const gpu = readable(parseGpuList(fixture('prickle/h100-mig-mixed-20260729/gpus.txt')))[0];
+    const slices = readable(
+      joinSlices(
+        readable(parseGpuInstances(fixture('prickle/h100-mig-mixed-20260729/mig-gi.txt'))),
+        readable(parseComputeInstances(fixture('prickle/h100-mig-mixed-20260729/mig-ci.txt'))),
+        gpu?.devices ?? [],
+      ),
+    );
+    const proGpu = readable(parseGpuList(listings(pro, /^-L$/)[1] ?? ''))[0];
+    const proSlices = readable(
+      joinSlices(
+        readable(parseGpuInstances(listings(pro, /-lgi$/)[1] ?? '')),
+        readable(parseComputeInstances(listings(pro, /-lci$/)[0] ?? '')),
+        proGpu?.devices ?? [],
+      ),
+    );
 
     expect(slices.map((slice) => slice.migUuid)).toEqual(gpu?.devices.map((device) => device.uuid));
     expect(proSlices.map((slice) => slice.migUuid)).toEqual(proGpu?.devices.map((device) => device.uuid));
@@ -143,8 +168,9 @@ describe('recorded instances', () => {
 describe('recorded product names', () => {
   it('of devices that can be cut are in the catalog', () => {
     const names = new Set<string>();
-    for (const path of fixturePaths('transcripts')) for (const own of transcript(path)) if (own.command === '-L') for (const gpu of valueOf(parseGpuList(own.text))) names.add(gpu.name);
-    names.add(valueOf(parseGpuList(fixture('prickle/h100-default-20260729/gpus.txt')))[0]?.name ?? '');
+    for (const path of fixturePaths('transcripts'))
+      for (const own of transcript(path)) if (own.command === '-L') for (const gpu of readable(parseGpuList(own.text))) names.add(gpu.name);
+    names.add(readable(parseGpuList(fixture('prickle/h100-default-20260729/gpus.txt')))[0]?.name ?? '');
 
     expect(names.size).toBeGreaterThan(3);
     expect([...names].filter((name) => findCatalogModelByName(name) === undefined)).toEqual([]);

@@ -9,7 +9,8 @@ describe('a layout asked by an admin', () => {
   afterAll(() => world?.[Symbol.asyncDispose]());
 
   const gpu = async (index: number) => (await world.client.listGpus()).items.find((one) => one.index === index) ?? expect.unreachable();
-  const live = async (index: number) => (await gpu(index)).slices.filter((slice) => slice.state === 'live').map((slice) => `${slice.profile}@${slice.start}`);
+  const live = async (index: number) =>
+    (await gpu(index)).slices.filter((slice) => slice.state === 'live').map((slice) => `${slice.profile}@${slice.start}`);
   const set = (index: number, layout: string, dryRun?: 'true') =>
     world.client.setLayout({ params: { node: 'sim-1', gpu: String(index) }, query: { dryRun: dryRun ?? 'false' }, body: { layout } });
 

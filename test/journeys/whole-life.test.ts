@@ -5,7 +5,9 @@ import { startWorld, until, type World } from '../world/index.ts';
 /** `Z` is dead and waits for whoever inherited it to notice. */
 function stateOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').slice(0, 1);
+    return readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /s, '')
+      .slice(0, 1);
   } catch {
     return 'gone';
   }
@@ -80,7 +82,11 @@ describe('a workload on a slice', () => {
   });
 
   it('ends its whole process tree when stopped, however stubborn', async () => {
-    await submit('stubborn', 'trap "" TERM; (setsid sh -c \'trap "" TERM; echo child $$; while :; do sleep 1; done\') & echo parent; while :; do sleep 1; done', { slice: '1g.10gb', graceSeconds: 1 });
+    await submit(
+      'stubborn',
+      'trap "" TERM; (setsid sh -c \'trap "" TERM; echo child $$; while :; do sleep 1; done\') & echo parent; while :; do sleep 1; done',
+      { slice: '1g.10gb', graceSeconds: 1 },
+    );
     await world.reaches('stubborn', 'running');
     const pid = await until(async () => /child (\d+)/.exec(await world.output('stubborn'))?.[1], 'the child has said its pid');
 

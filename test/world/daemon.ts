@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 
 /** One program of ours as a real process that can be killed and started again; its output goes to a file. */
 export class Daemon implements AsyncDisposable {
@@ -10,7 +10,12 @@ export class Daemon implements AsyncDisposable {
   readonly #program: string;
   readonly #environment: () => Readonly<Record<string, string>>;
 
-  constructor(facts: { readonly name: string; readonly program: string; readonly logFile: string; readonly environment: () => Readonly<Record<string, string>> }) {
+  constructor(facts: {
+    readonly name: string;
+    readonly program: string;
+    readonly logFile: string;
+    readonly environment: () => Readonly<Record<string, string>>;
+  }) {
     this.name = facts.name;
     this.#program = facts.program;
     this.logFile = facts.logFile;

@@ -1,6 +1,6 @@
 // A whole cluster of real processes on this machine: one controller, one agent a node, each node a simulated
 // machine with its own nvidia-smi. Everything listens on loopback, on ports of the system's choice.
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,14 +105,20 @@ export class World implements AsyncDisposable {
   }
 
   async #readAnnouncement(): Promise<Announcement | undefined> {
-    if (!this.controller.running) throw new Error(`the controller has ended, see its log:\n${readFileSync(this.controller.logFile, 'utf8').slice(-2000)}`);
+    if (!this.controller.running)
+      throw new Error(`the controller has ended, see its log:\n${readFileSync(this.controller.logFile, 'utf8').slice(-2000)}`);
     const announced = JSON.parse(await readFile(join(this.#controllerData, 'controller.json'), 'utf8')) as Announcement;
     return announced.pid === this.controller.pid ? announced : undefined;
   }
 
   async #addNode(name: string): Promise<void> {
     const machine = join(this.directory, name, 'machine');
-    await createMachine({ directory: machine, model: this.#options.model ?? 'h100-80gb', gpuCount: this.#options.gpus ?? 1, seed: `${this.directory}/${name}` });
+    await createMachine({
+      directory: machine,
+      model: this.#options.model ?? 'h100-80gb',
+      gpuCount: this.#options.gpus ?? 1,
+      seed: `${this.directory}/${name}`,
+    });
     const data = join(this.directory, name, 'agent');
     await mkdir(data, { recursive: true });
     const agent = new Daemon({
@@ -179,7 +185,9 @@ export class World implements AsyncDisposable {
 
   /** The ends of all logs, for the message of a failed test. */
   logs(): string {
-    return [this.controller, ...this.nodes.map(({ agent }) => agent)].map((daemon) => `--- ${daemon.name}\n${readFileSync(daemon.logFile, 'utf8').slice(-1500)}`).join('\n');
+    return [this.controller, ...this.nodes.map(({ agent }) => agent)]
+      .map((daemon) => `--- ${daemon.name}\n${readFileSync(daemon.logFile, 'utf8').slice(-1500)}`)
+      .join('\n');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** Looks again and again until the condition gives a value; the error names what never came. */
-export async function until<T>(look: () => T | undefined | false | Promise<T | undefined | false>, what: string, limitMs = 30_000): Promise<T> {
+export async function until<T>(
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  what: string,
+  limitMs = 30_000,
+): Promise<T> {
   const deadline = performance.now() + limitMs;
   let failure: unknown;
   for (;;) {

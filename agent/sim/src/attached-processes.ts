@@ -156,13 +156,18 @@ function readEnvironment(pid: number): ReadonlyMap<string, string> | undefined {
   }
   const bytes = buffer.subarray(0, length);
   if (!bytes.includes('_VISIBLE_DEVICES=')) return undefined;
-  const pairs = bytes.toString('utf8').split('\0').filter((pair) => pair.includes('='));
+  const pairs = bytes
+    .toString('utf8')
+    .split('\0')
+    .filter((pair) => pair.includes('='));
   return new Map(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
 }
 
 function commandLine(pid: number): readonly string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter((word) => word !== '');
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      .split('\0')
+      .filter((word) => word !== '');
   } catch {
     return [];
   }

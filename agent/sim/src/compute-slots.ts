@@ -2,11 +2,7 @@ import { type ComputeProfile, type InstanceProfile, requireComputeProfile } from
 import type { GpuInstance } from './machine-state.ts';
 
 /** Starts, in slices of the GPU instance, where the compute profile fits now; the driver's choice first. */
-export function fittingComputeStarts(
-  profile: InstanceProfile,
-  instance: GpuInstance,
-  wanted: ComputeProfile,
-): readonly number[] {
+export function fittingComputeStarts(profile: InstanceProfile, instance: GpuInstance, wanted: ComputeProfile): readonly number[] {
   const held = instance.computeInstances.map((compute) => ({
     start: compute.start,
     end: compute.start + requireComputeProfile(profile, compute.profileId).slices,
@@ -20,9 +16,7 @@ export function fittingComputeStarts(
 export function freeComputeCount(profile: InstanceProfile, instance: GpuInstance, wanted: ComputeProfile): number {
   const size = wanted.slices;
   // Possible starts of one profile never overlap each other, so every fitting one counts.
-  return size === profile.slices
-    ? Number(instance.computeInstances.length === 0)
-    : fittingComputeStarts(profile, instance, wanted).length;
+  return size === profile.slices ? Number(instance.computeInstances.length === 0) : fittingComputeStarts(profile, instance, wanted).length;
 }
 
 /** Lowest id not in use. */

@@ -7,7 +7,7 @@ import { linkProgram } from './link-program.ts';
 import type { GpuState, MachineState } from './machine-state.ts';
 import { readState } from './state-file.ts';
 
-export type { Faults, FaultAction, FaultRule } from './faults.ts';
+export type { FaultAction, FaultRule, Faults } from './faults.ts';
 export type { MachineState } from './machine-state.ts';
 
 export interface MachineOrder {
@@ -60,7 +60,11 @@ export function createMachine(order: MachineOrder): CreatedMachine {
   const programFile = join(lib, 'nvidia-smi.cjs');
   replace(join(lib, 'model.json'), JSON.stringify({ dataDirectory, model }));
   replace(programFile, program);
-  replace(nvidiaSmi, `#!/bin/sh\nunset NODE_OPTIONS NODE_V8_COVERAGE\nexec ${quote(process.execPath)} --no-warnings ${quote(programFile)} ${quote(stateFile)} "$@"\n`, 0o755);
+  replace(
+    nvidiaSmi,
+    `#!/bin/sh\nunset NODE_OPTIONS NODE_V8_COVERAGE\nexec ${quote(process.execPath)} --no-warnings ${quote(programFile)} ${quote(stateFile)} "$@"\n`,
+    0o755,
+  );
   return { directory, nvidiaSmi, stateFile, faultsFile, gpuUuids: state.gpus.map((gpu) => gpu.uuid) };
 }
 

@@ -67,7 +67,7 @@ const junk = ['\u0000', '\u001b[31m', '[Unknown Error]', 'ERR!', '|', ',', '\n',
 
 /** One change per forty characters or so: a piece dropped, doubled, or replaced by junk. */
 function mutate(text: string, seed: number): string {
-  let state = (seed | 0) || 1;
+  let state = seed | 0 || 1;
   const below = (limit: number): number => {
     state ^= state << 13;
     state ^= state >>> 17;

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync, renameSync } from 'node:fs';
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GpuState } from './machine-state.ts';
 import { pause } from './pause.ts';

@@ -52,8 +52,6 @@ export interface MigDevice {
 export function migDevices(gpu: GpuState): readonly MigDevice[] {
   return [...gpu.instances]
     .sort((a, b) => a.id - b.id)
-    .flatMap((instance) =>
-      [...instance.computeInstances].sort((a, b) => a.id - b.id).map((compute) => ({ instance, compute })),
-    )
+    .flatMap((instance) => [...instance.computeInstances].sort((a, b) => a.id - b.id).map((compute) => ({ instance, compute })))
     .map((device, index) => ({ index, ...device }));
 }

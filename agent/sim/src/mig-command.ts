@@ -25,11 +25,16 @@ async function act(machine: Machine, action: string, { flags, values }: CommandL
   if (action.startsWith('l')) {
     const listing = await import('./mig-listing.ts');
     switch (action) {
-      case 'lgip': return listing.listProfiles(machine, gpus);
-      case 'lgipp': return listing.listPlacements(machine, gpus);
-      case 'lgi': return listing.listInstances(machine, gpus);
-      case 'lci': return listing.listComputeInstances(machine, gpus, wanted);
-      default: return listing.listComputeProfiles(machine, gpus, wanted);
+      case 'lgip':
+        return listing.listProfiles(machine, gpus);
+      case 'lgipp':
+        return listing.listPlacements(machine, gpus);
+      case 'lgi':
+        return listing.listInstances(machine, gpus);
+      case 'lci':
+        return listing.listComputeInstances(machine, gpus, wanted);
+      default:
+        return listing.listComputeProfiles(machine, gpus, wanted);
     }
   }
   if (!machine.model.mig) throw new Refusal(6, 'No MIG-enabled devices found.');

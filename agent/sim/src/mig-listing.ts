@@ -1,5 +1,5 @@
-import { requireComputeProfile, requireProfile } from './gpu-model.ts';
 import { freeComputeCount } from './compute-slots.ts';
+import { requireComputeProfile, requireProfile } from './gpu-model.ts';
 import { freeCount, listedInstances } from './instance-slots.ts';
 import { exitCodeFor, type Machine, Refusal, requireRoot } from './machine.ts';
 import type { GpuInstance, GpuState } from './machine-state.ts';
@@ -41,7 +41,9 @@ export function listProfiles(machine: Machine, gpus: readonly GpuState[]): numbe
       const first = `${String(gpu.index).padStart(4)}  ${profile.name.padEnd(nameWidth)}${String(profile.id).padStart(4)}     ${free.padEnd(11)}`;
       const second = `${profile.memoryGiB.padEnd(11)}No     ${String(profile.sm).padEnd(7)}${String(profile.dec).padEnd(6)}${String(profile.enc).padEnd(4)}`;
       answer.print(`|${first}${second}|`);
-      answer.print(`|${' '.repeat(44 + nameWidth)} ${String(profile.ce).padEnd(6)}${String(profile.jpeg).padEnd(6)}${String(profile.ofa).padEnd(4)}|`);
+      answer.print(
+        `|${' '.repeat(44 + nameWidth)} ${String(profile.ce).padEnd(6)}${String(profile.jpeg).padEnd(6)}${String(profile.ofa).padEnd(4)}|`,
+      );
       answer.print(rule);
     }
   }
@@ -149,7 +151,11 @@ export function instancesOf(
 ): readonly { readonly gpu: GpuState; readonly instance: GpuInstance }[] {
   const enabled = migGpus(machine, gpus);
   const table = requireMig(machine.model);
-  const rows = enabled.flatMap((gpu) => listedInstances(table, gpu).filter(wanted).map((instance) => ({ gpu, instance })));
+  const rows = enabled.flatMap((gpu) =>
+    listedInstances(table, gpu)
+      .filter(wanted)
+      .map((instance) => ({ gpu, instance })),
+  );
   if (rows.length === 0) throw new Refusal(exitCodeFor(machine, 'not-found'), noInstances);
   return rows;
 }

@@ -40,7 +40,11 @@ export function setMigMode(machine: Machine, gpus: readonly GpuState[], value: s
         answer.print(`Reboot the system or try nvidia-smi --gpu-reset to make MIG mode effective on GPU ${busId}`);
         break;
       case 'refused':
-        throw new Refusal(exitCodeFor(machine, 'in-use'), `Unable to ${verb} MIG Mode for GPU ${busId}: In use by another client`, terminating);
+        throw new Refusal(
+          exitCodeFor(machine, 'in-use'),
+          `Unable to ${verb} MIG Mode for GPU ${busId}: In use by another client`,
+          terminating,
+        );
       case 'not-supported':
         answer.print(`Unable to ${verb} MIG Mode for GPU ${busId}: Not Supported`);
         answer.print('Treating as warning and moving on.');

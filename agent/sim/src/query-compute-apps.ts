@@ -1,10 +1,21 @@
 import { type Machine, Refusal } from './machine.ts';
-import type { CsvFormat } from './query-gpu.ts';
 import { csvTime } from './printed-time.ts';
+import type { CsvFormat } from './query-gpu.ts';
 import { visibleGpus } from './selected-gpus.ts';
 import { processMemory, scanProcesses } from './telemetry.ts';
 
-const known = ['timestamp', 'gpu_name', 'gpu_bus_id', 'gpu_serial', 'gpu_uuid', 'pid', 'process_name', 'name', 'used_gpu_memory', 'used_memory'];
+const known = [
+  'timestamp',
+  'gpu_name',
+  'gpu_bus_id',
+  'gpu_serial',
+  'gpu_uuid',
+  'pid',
+  'process_name',
+  'name',
+  'used_gpu_memory',
+  'used_memory',
+];
 
 /** `--query-compute-apps=…`: knows no instance, a process in a slice shows its whole GPU. */
 export function queryComputeApps(machine: Machine, names: string, format: CsvFormat, ids: string | undefined): number {
@@ -21,14 +32,23 @@ export function queryComputeApps(machine: Machine, names: string, format: CsvFor
     const used = processMemory(model, process);
     const value = (name: string): string | number => {
       switch (name) {
-        case 'timestamp': return csvTime(now);
-        case 'gpu_name': return model.productName;
-        case 'gpu_bus_id': return gpu.busId;
-        case 'gpu_serial': return gpu.serial;
-        case 'gpu_uuid': return gpu.uuid;
-        case 'pid': return process.pid;
-        case 'process_name': case 'name': return process.name;
-        default: return format.units ? `${used} MiB` : used;
+        case 'timestamp':
+          return csvTime(now);
+        case 'gpu_name':
+          return model.productName;
+        case 'gpu_bus_id':
+          return gpu.busId;
+        case 'gpu_serial':
+          return gpu.serial;
+        case 'gpu_uuid':
+          return gpu.uuid;
+        case 'pid':
+          return process.pid;
+        case 'process_name':
+        case 'name':
+          return process.name;
+        default:
+          return format.units ? `${used} MiB` : used;
       }
     };
     answer.print(fields.map(value).join(', '));

@@ -4,7 +4,7 @@ import { type Machine, Refusal } from './machine.ts';
 import type { GpuState } from './machine-state.ts';
 import { csvTime } from './printed-time.ts';
 import { visibleGpus } from './selected-gpus.ts';
-import { readSensors, type Reading, scanProcesses } from './telemetry.ts';
+import { type Reading, readSensors, scanProcesses } from './telemetry.ts';
 
 /** A row of `data/query-gpu-fields.json`: name, unit, recorded value on an HBM and on a GDDR board, other names. */
 type FieldRow = readonly [string, string, string, string, ...string[]];
@@ -19,7 +19,10 @@ const deprecated = '[Requested functionality has been deprecated]';
 
 /** `--query-gpu=…`. One unknown field fails the whole query. Returns the exit code. */
 export function queryGpu(machine: Machine, names: string, format: CsvFormat, ids: string | undefined): number {
-  const fields = findFields(machine, names.split(',').map((name) => name.trim()));
+  const fields = findFields(
+    machine,
+    names.split(',').map((name) => name.trim()),
+  );
   const visible = visibleGpus(machine, ids);
   const now = new Date();
   const needsProcesses = fields.some(({ row }) => /^(memory\.|utilization|temperature|power\.draw|clocks|pstate)/.test(row[0]));
@@ -29,7 +32,7 @@ export function queryGpu(machine: Machine, names: string, format: CsvFormat, ids
   }
   for (const gpu of visible.gpus) {
     const reading = readSensors(machine, gpu, processes, now.getTime());
-    const values = fields.map(({ row }) => printValue(row, valueOf(machine, gpu, reading, row, now), format));
+    const values = fields.map(({ row }) => printValue(row, fieldValue(machine, gpu, reading, row, now), format));
     machine.answer.print(values.join(', '));
   }
   if (visible.lostLine !== undefined) machine.answer.print(visible.lostLine);
@@ -57,83 +60,156 @@ function printValue(row: FieldRow, value: string | number, format: CsvFormat): s
 }
 
 /** Values with a life of their own; all others print what was recorded. */
-function valueOf(machine: Machine, gpu: GpuState, reading: Reading, row: FieldRow, now: Date): string | number {
+function fieldValue(machine: Machine, gpu: GpuState, reading: Reading, row: FieldRow, now: Date): string | number {
   const { model, driver } = machine;
   const watts = (value: number): string => value.toFixed(2);
   const name = row[0];
   switch (name) {
-    case 'timestamp': return csvTime(now);
-    case 'driver_version': case 'kmd_version': return driver.version;
-    case 'count': return machine.state.gpus.length;
-    case 'name': return model.productName;
-    case 'serial': return gpu.serial;
-    case 'uuid': return gpu.uuid;
-    case 'index': return gpu.index;
-    case 'pci.bus_id': return gpu.busId;
-    case 'pci.domain': return `0x${gpu.busId.slice(4, 8)}`;
-    case 'pci.bus': return `0x${gpu.busId.slice(9, 11)}`;
-    case 'pci.device': return `0x${gpu.busId.slice(12, 14)}`;
-    case 'pci.device_id': return model.pciDeviceId;
-    case 'pci.sub_device_id': return model.pciSubSystemId;
-    case 'pcie.link.gen.current': case 'pcie.link.gen.gpucurrent': case 'pcie.link.gen.max': case 'pcie.link.gen.gpumax':
+    case 'timestamp':
+      return csvTime(now);
+    case 'driver_version':
+    case 'kmd_version':
+      return driver.version;
+    case 'count':
+      return machine.state.gpus.length;
+    case 'name':
+      return model.productName;
+    case 'serial':
+      return gpu.serial;
+    case 'uuid':
+      return gpu.uuid;
+    case 'index':
+      return gpu.index;
+    case 'pci.bus_id':
+      return gpu.busId;
+    case 'pci.domain':
+      return `0x${gpu.busId.slice(4, 8)}`;
+    case 'pci.bus':
+      return `0x${gpu.busId.slice(9, 11)}`;
+    case 'pci.device':
+      return `0x${gpu.busId.slice(12, 14)}`;
+    case 'pci.device_id':
+      return model.pciDeviceId;
+    case 'pci.sub_device_id':
+      return model.pciSubSystemId;
+    case 'pcie.link.gen.current':
+    case 'pcie.link.gen.gpucurrent':
+    case 'pcie.link.gen.max':
+    case 'pcie.link.gen.gpumax':
       return model.pcieGeneration;
-    case 'persistence_mode': return gpu.persistence ? 'Enabled' : 'Disabled';
-    case 'addressing_mode': return model.addressingMode;
-    case 'accounting.mode': return 'Disabled';
-    case 'vbios_version': return model.vbiosVersion;
-    case 'inforom.img': return model.inforomImage;
-    case 'inforom.oem': return model.inforomOem;
-    case 'inforom.ecc': return model.inforomEcc;
-    case 'compute_mode': return gpu.computeMode;
-    case 'compute_cap': return model.computeCapability;
-    case 'clocks_event_reasons.active': return reading.busy ? '0x0000000000000000' : '0x0000000000000001';
-    case 'clocks_event_reasons.gpu_idle': return reading.busy ? 'Not Active' : 'Active';
-    case 'clocks_event_reasons_counters.sw_power_cap': return 0;
-    case 'memory.total': return model.memoryTotalMiB;
-    case 'memory.reserved': return model.memoryReservedMiB;
-    case 'memory.used': return reading.memoryUsedMiB;
-    case 'memory.free': return reading.memoryFreeMiB;
-    case 'utilization.gpu': return gpu.migCurrent ? na : Math.round(reading.load * 100);
-    case 'utilization.memory': return gpu.migCurrent ? na : Math.round(reading.load * 11);
-    case 'utilization.encoder': case 'utilization.decoder': case 'utilization.jpeg': case 'utilization.ofa':
+    case 'persistence_mode':
+      return gpu.persistence ? 'Enabled' : 'Disabled';
+    case 'addressing_mode':
+      return model.addressingMode;
+    case 'accounting.mode':
+      return 'Disabled';
+    case 'vbios_version':
+      return model.vbiosVersion;
+    case 'inforom.img':
+      return model.inforomImage;
+    case 'inforom.oem':
+      return model.inforomOem;
+    case 'inforom.ecc':
+      return model.inforomEcc;
+    case 'compute_mode':
+      return gpu.computeMode;
+    case 'compute_cap':
+      return model.computeCapability;
+    case 'clocks_event_reasons.active':
+      return reading.busy ? '0x0000000000000000' : '0x0000000000000001';
+    case 'clocks_event_reasons.gpu_idle':
+      return reading.busy ? 'Not Active' : 'Active';
+    case 'clocks_event_reasons_counters.sw_power_cap':
+      return 0;
+    case 'memory.total':
+      return model.memoryTotalMiB;
+    case 'memory.reserved':
+      return model.memoryReservedMiB;
+    case 'memory.used':
+      return reading.memoryUsedMiB;
+    case 'memory.free':
+      return reading.memoryFreeMiB;
+    case 'utilization.gpu':
+      return gpu.migCurrent ? na : Math.round(reading.load * 100);
+    case 'utilization.memory':
+      return gpu.migCurrent ? na : Math.round(reading.load * 11);
+    case 'utilization.encoder':
+    case 'utilization.decoder':
+    case 'utilization.jpeg':
+    case 'utilization.ofa':
       return gpu.migCurrent ? na : 0;
-    case 'remapped_rows.correctable': case 'remapped_rows.uncorrectable':
-    case 'remapped_rows.correctable_inactive': case 'remapped_rows.uncorrectable_inactive':
+    case 'remapped_rows.correctable':
+    case 'remapped_rows.uncorrectable':
+    case 'remapped_rows.correctable_inactive':
+    case 'remapped_rows.uncorrectable_inactive':
       return gpu.migCurrent || model.rowRemapBanks === null ? na : 0;
-    case 'remapped_rows.pending': case 'remapped_rows.failure':
+    case 'remapped_rows.pending':
+    case 'remapped_rows.failure':
       return gpu.migCurrent || model.rowRemapBanks === null ? na : 'No';
-    case 'remapped_rows.histogram.max': return model.rowRemapBanks ?? na;
-    case 'remapped_rows.histogram.high': case 'remapped_rows.histogram.partial':
-    case 'remapped_rows.histogram.low': case 'remapped_rows.histogram.none':
+    case 'remapped_rows.histogram.max':
+      return model.rowRemapBanks ?? na;
+    case 'remapped_rows.histogram.high':
+    case 'remapped_rows.histogram.partial':
+    case 'remapped_rows.histogram.low':
+    case 'remapped_rows.histogram.none':
       return model.rowRemapBanks === null ? na : 0;
-    case 'retired_pages.single_bit_ecc.count': case 'retired_pages.double_bit.count':
+    case 'retired_pages.single_bit_ecc.count':
+    case 'retired_pages.double_bit.count':
       return model.rowRemapBanks === null ? 0 : na;
-    case 'retired_pages.pending': return model.rowRemapBanks === null ? 'No' : na;
-    case 'temperature.gpu': return reading.temperatureC;
-    case 'temperature.gpu.tlimit': return model.reportsThermalMargin ? reading.thermalMarginC : na;
-    case 'temperature.memory': return model.reportsMemoryTemperature ? reading.memoryTemperatureC : 'N/A';
-    case 'power.draw': return watts(reading.powerWatts);
-    case 'power.draw.average': return model.reportsThermalMargin ? watts(reading.powerWatts) : na;
-    case 'power.draw.instant': return watts(reading.powerInstantWatts);
-    case 'power.limit': case 'enforced.power.limit': return watts(gpu.powerLimitWatts);
-    case 'power.default_limit': case 'power.max_limit': return watts(model.powerLimitWatts);
-    case 'power.min_limit': return watts(model.powerMinWatts);
-    case 'edpp_multiplier': return model.edppMultiplier ?? na;
-    case 'clocks.current.graphics': case 'clocks.current.sm': return reading.graphicsClockMhz;
-    case 'clocks.current.memory': return reading.memoryClockMhz;
-    case 'clocks.current.video': return reading.videoClockMhz;
-    case 'clocks.applications.graphics': case 'clocks.default_applications.graphics':
+    case 'retired_pages.pending':
+      return model.rowRemapBanks === null ? 'No' : na;
+    case 'temperature.gpu':
+      return reading.temperatureC;
+    case 'temperature.gpu.tlimit':
+      return model.reportsThermalMargin ? reading.thermalMarginC : na;
+    case 'temperature.memory':
+      return model.reportsMemoryTemperature ? reading.memoryTemperatureC : 'N/A';
+    case 'power.draw':
+      return watts(reading.powerWatts);
+    case 'power.draw.average':
+      return model.reportsThermalMargin ? watts(reading.powerWatts) : na;
+    case 'power.draw.instant':
+      return watts(reading.powerInstantWatts);
+    case 'power.limit':
+    case 'enforced.power.limit':
+      return watts(gpu.powerLimitWatts);
+    case 'power.default_limit':
+    case 'power.max_limit':
+      return watts(model.powerLimitWatts);
+    case 'power.min_limit':
+      return watts(model.powerMinWatts);
+    case 'edpp_multiplier':
+      return model.edppMultiplier ?? na;
+    case 'clocks.current.graphics':
+    case 'clocks.current.sm':
+      return reading.graphicsClockMhz;
+    case 'clocks.current.memory':
+      return reading.memoryClockMhz;
+    case 'clocks.current.video':
+      return reading.videoClockMhz;
+    case 'clocks.applications.graphics':
+    case 'clocks.default_applications.graphics':
       return driver.major >= 590 ? deprecated : model.graphicsClockMaxMhz;
-    case 'clocks.applications.memory': case 'clocks.default_applications.memory':
+    case 'clocks.applications.memory':
+    case 'clocks.default_applications.memory':
       return driver.major >= 590 ? deprecated : (model.memoryClocksMhz[0] ?? na);
-    case 'clocks.max.graphics': case 'clocks.max.sm': return model.graphicsClockMaxMhz;
-    case 'clocks.max.memory': return model.memoryClocksMhz[0] ?? na;
-    case 'display_mode': return driver.major >= 580 ? deprecated : 'Enabled';
-    case 'mig.mode.current': return model.mig ? enabled(gpu.migCurrent) : na;
-    case 'mig.mode.pending': return model.mig ? enabled(gpu.migPending) : na;
-    case 'c2c.mode': return model.c2cMode ?? na;
-    case 'platform.module_id': return model.onModuleBoard ? gpu.index + 1 : 1;
-    default: return name.startsWith('fabric.') ? row[model.inFabric ? 2 : 3] : row[2];
+    case 'clocks.max.graphics':
+    case 'clocks.max.sm':
+      return model.graphicsClockMaxMhz;
+    case 'clocks.max.memory':
+      return model.memoryClocksMhz[0] ?? na;
+    case 'display_mode':
+      return driver.major >= 580 ? deprecated : 'Enabled';
+    case 'mig.mode.current':
+      return model.mig ? enabled(gpu.migCurrent) : na;
+    case 'mig.mode.pending':
+      return model.mig ? enabled(gpu.migPending) : na;
+    case 'c2c.mode':
+      return model.c2cMode ?? na;
+    case 'platform.module_id':
+      return model.onModuleBoard ? gpu.index + 1 : 1;
+    default:
+      return name.startsWith('fabric.') ? row[model.inFabric ? 2 : 3] : row[2];
   }
 }
 

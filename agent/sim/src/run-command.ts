@@ -1,4 +1,4 @@
-import { readFileSync, openSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CommandLine, invalidCombination, mainGrammar, parseCommandLine } from './command-line.ts';
 import { spoiler } from './fault-action.ts';

@@ -1,4 +1,4 @@
-import { type LostGpu } from './faults.ts';
+import type { LostGpu } from './faults.ts';
 import { type Machine, Refusal } from './machine.ts';
 import type { GpuState } from './machine-state.ts';
 

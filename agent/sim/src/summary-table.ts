@@ -1,10 +1,10 @@
-import { type AttachedProcess } from './attached-processes.ts';
+import type { AttachedProcess } from './attached-processes.ts';
 import { requireComputeProfile, requireProfile } from './gpu-model.ts';
 import type { Machine } from './machine.ts';
 import { type GpuState, migDevices } from './machine-state.ts';
 import { longTime } from './printed-time.ts';
 import { visibleGpus } from './selected-gpus.ts';
-import { bar1Memory, instanceMemory, processMemory, readSensors, type Reading, requireMig, scanProcesses } from './telemetry.ts';
+import { bar1Memory, instanceMemory, processMemory, type Reading, readSensors, requireMig, scanProcesses } from './telemetry.ts';
 import { cudaVersion } from './versions.ts';
 
 /** Column widths: the box grew by two at 550. */
@@ -33,7 +33,11 @@ export function printSummary(machine: Machine, ids: string | undefined): number 
   printGpus(machine, layout, visible.gpus, (gpu) => readSensors(machine, gpu, scanned, now.getTime()));
   if (visible.gpus.some((gpu) => gpu.migCurrent)) printMigDevices(machine, layout, visible.gpus, scanned);
   answer.print(layout === wide ? '' : ' '.repeat(layout.width + 2));
-  printProcesses(machine, layout, scanned.filter((one) => visible.gpus.some((gpu) => gpu.uuid === one.gpu.uuid)));
+  printProcesses(
+    machine,
+    layout,
+    scanned.filter((one) => visible.gpus.some((gpu) => gpu.uuid === one.gpu.uuid)),
+  );
   if (visible.lostLine !== undefined) answer.print(visible.lostLine);
   return visible.exitCode;
 }
@@ -67,7 +71,9 @@ function printGpus(machine: Machine, layout: Layout, gpus: readonly GpuState[], 
     // A long mode is cut to its cell: E. Process.
     const mode = gpu.computeMode === 'Exclusive_Process' ? 'E. Process' : gpu.computeMode;
     const power = `${watts.slice(gap ? 1 : 0)} / ${limit} `;
-    answer.print(`| N/A${`${reading.temperatureC}C`.padStart(6)}    P0${power}|${used} / ${total} |${use.padStart(8)}${mode.padStart(13)} |`);
+    answer.print(
+      `| N/A${`${reading.temperatureC}C`.padStart(6)}    P0${power}|${used} / ${total} |${use.padStart(8)}${mode.padStart(13)} |`,
+    );
     const mig = model.mig ? (gpu.migCurrent ? 'Enabled' : 'Disabled') : 'N/A';
     const star = gpu.migCurrent === gpu.migPending ? '' : '*';
     answer.print(`|${' '.repeat(41)}|${' '.repeat(layout.memoryCell)}|${`${mig}${star}`.padStart(21)} |`);
@@ -82,7 +88,8 @@ function printMigDevices(machine: Machine, layout: Layout, gpus: readonly GpuSta
   const shared = driver.major >= 580;
   const cells = ['-'.repeat(18), '-'.repeat(memory), '-'.repeat(11), '-'.repeat(23)];
   const title = (text: string): string => `${text.padStart(memory - 1)} `;
-  const engines = layout === wide ? ['        Shared         ', ' CE ENC  DEC  OFA  JPG '] : ['      Shared           ', ' CE ENC DEC OFA JPG    '];
+  const engines =
+    layout === wide ? ['        Shared         ', ' CE ENC  DEC  OFA  JPG '] : ['      Shared           ', ' CE ENC DEC OFA JPG    '];
   answer.print('');
   answer.print(`+${'-'.repeat(layout.width)}+`);
   answer.print(`| MIG devices:${' '.repeat(layout.width - 13)}|`);
@@ -108,7 +115,11 @@ function printMigDevices(machine: Machine, layout: Layout, gpus: readonly GpuSta
     const sm = ` ${String(requireComputeProfile(profile, compute.profileId).sm).padEnd(3)}     0 `;
     const counts = [profile.enc, profile.dec, profile.ofa, profile.jpeg];
     const counted = `${String(profile.ce).padStart(3)}${counts.map((count, at) => String(count).padStart(at === 0 ? 4 : 5)).join('')} `;
-    const held = instanceMemory(machine, instance, scanned.filter((one) => one.gpu.uuid === gpu.uuid));
+    const held = instanceMemory(
+      machine,
+      instance,
+      scanned.filter((one) => one.gpu.uuid === gpu.uuid),
+    );
     answer.print(`|${ids}|${usage(held, profile.memoryMiB)}|${sm}|${counted}|`);
     answer.print(`|${' '.repeat(18)}|${usage(0, bar1Memory(table, profile))}|${' '.repeat(11)}|${' '.repeat(23)}|`);
     const joined = !shared && next?.instance.id === instance.id && next.gpu.uuid === gpu.uuid;

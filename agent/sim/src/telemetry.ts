@@ -104,7 +104,11 @@ function usedMemory(machine: Machine, gpu: GpuState, processes: readonly Attache
 
 function loadOf(model: GpuModel, gpu: GpuState, processes: readonly AttachedProcess[], wobble: number): number {
   const of = (process: AttachedProcess): number => process.load ?? 0.85 + 0.15 * wobble;
-  if (!gpu.migCurrent) return Math.min(processes.reduce((sum, one) => Math.max(sum, of(one)), 0), 1);
+  if (!gpu.migCurrent)
+    return Math.min(
+      processes.reduce((sum, one) => Math.max(sum, of(one)), 0),
+      1,
+    );
   const table = requireMig(model);
   return migDevices(gpu).reduce((sum, { instance, compute }) => {
     const profile = requireComputeProfile(requireProfile(table, instance.profileId), compute.profileId);

@@ -69,7 +69,9 @@ describe('a rule', () => {
     machine.setFaults({ rules: [{ action: { failStep: { index: 1, text: 'Unknown Error' } } }] });
     expect(machine.run('mig -cgi 19,19')).toMatchObject({
       code: 255,
-      stdout: expect.stringContaining('Unable to create a GPU instance on GPU  0 using profile 19: Unknown Error\nFailed to create GPU instances: Unknown Error\n'),
+      stdout: expect.stringContaining(
+        'Unable to create a GPU instance on GPU  0 using profile 19: Unknown Error\nFailed to create GPU instances: Unknown Error\n',
+      ),
     });
     expect(ids(machine)).toEqual([13, 11, 12]);
   });

@@ -21,9 +21,7 @@ describe('creating GPU instances on an A100', () => {
     using machine = emptyA100();
     const transcript = recorded('transcripts/a100-pcie-40gb-r450-7x1g.txt');
 
-    expect(comparable(machine.run('mig -cgi 19,19,19,19,19,19,19').stdout)).toBe(
-      answerTo(transcript, 'mig -cgi 19,19,19,19,19,19,19'),
-    );
+    expect(comparable(machine.run('mig -cgi 19,19,19,19,19,19,19').stdout)).toBe(answerTo(transcript, 'mig -cgi 19,19,19,19,19,19,19'));
     expect(comparable(machine.run('mig -cci').stdout)).toBe(answerTo(transcript, 'mig -cci'));
   });
 
@@ -85,7 +83,7 @@ describe('compute instances', () => {
     machine.run('mig -cci 0,1 -gi 2');
 
     expect(machine.run('-L').stdout).toMatch(/MIG 1c\.3g\.71gb {2}Device {2}0: .*\n {2}MIG 2c\.3g\.71gb {2}Device {2}1: /);
-    expect(machine.run('mig -lci').stdout).toMatch(/1c\.3g\.71gb +0 +0 +2:1 [^]*2c\.3g\.71gb +1 +1 +0:2 /);
+    expect(machine.run('mig -lci').stdout).toMatch(/1c\.3g\.71gb +0 +0 +2:1 [\s\S]*2c\.3g\.71gb +1 +1 +0:2 /);
     expect(machine.run('mig -cci 0 -gi 2').stdout).toContain('Insufficient Resources');
   });
 

@@ -41,9 +41,20 @@ it('plays the A30 transcript of driver 535', () => {
   using machine = new SimulatedMachine({ model: 'a30-24gb', driverVersion: '535.183.01', migEnabled: true });
 
   const typed: readonly (readonly [string, number])[] = [
-    ['mig -lgipp', 0], ['mig -lgip', 0], ['mig -lgi', 0], ['mig -cgi 14 -C', 0], ['mig -lgi', 1], ['-L', 0],
-    ['mig -cgi 14 -C', 1], ['-L', 1], ['mig -lgi', 2], ['mig -cgi 5 -C', 0], ['mig -lgi', 3],
-    ['mig -lcip -gi 2', 0], ['mig -lcip -gi 3', 0], ['-L', 2],
+    ['mig -lgipp', 0],
+    ['mig -lgip', 0],
+    ['mig -lgi', 0],
+    ['mig -cgi 14 -C', 0],
+    ['mig -lgi', 1],
+    ['-L', 0],
+    ['mig -cgi 14 -C', 1],
+    ['-L', 1],
+    ['mig -lgi', 2],
+    ['mig -cgi 5 -C', 0],
+    ['mig -lgi', 3],
+    ['mig -lcip -gi 2', 0],
+    ['mig -lcip -gi 3', 0],
+    ['-L', 2],
   ];
   for (const [command, nth] of typed) expect(printed(machine, command), command).toBe(answerTo(transcript, command, nth));
 });
@@ -57,9 +68,15 @@ it('plays the RTX PRO 6000 transcript of driver 610 on eight GPUs', () => {
   };
 
   for (const command of [
-    '-L', '-i 0 --query-gpu=index,name,mig.mode.current --format=csv', '-i 0 -mig 1', 'mig -i 0 -lgip', 'mig -i 0 -lgipp', mixed,
+    '-L',
+    '-i 0 --query-gpu=index,name,mig.mode.current --format=csv',
+    '-i 0 -mig 1',
+    'mig -i 0 -lgip',
+    'mig -i 0 -lgipp',
+    mixed,
     'mig -i 0 -lgi',
-  ]) expectPlayed(command);
+  ])
+    expectPlayed(command);
   machine.run('mig -i 0 -dci');
   machine.run('mig -i 0 -dgi');
   expectPlayed('mig -i 0 -cgi 1g.24gb,1g.24gb,1g.24gb,1g.24gb -C');

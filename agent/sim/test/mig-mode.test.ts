@@ -25,7 +25,9 @@ describe('turning MIG on', () => {
         const { code, stdout } = machine.run('-mig 1');
 
         expect(code).toBe(0);
-        expect(stdout).toMatch(/^Warning: MIG mode is in pending enable state for GPU [0-9A-F:.]+:In use by another client\n.* to make MIG mode effective\.\nAll done\.\n$/);
+        expect(stdout).toMatch(
+          /^Warning: MIG mode is in pending enable state for GPU [0-9A-F:.]+:In use by another client\n.* to make MIG mode effective\.\nAll done\.\n$/,
+        );
         expect(modes(machine)).toBe('Disabled, Enabled');
         expect(machine.run('-mig 1 -eow').code).toBe(1);
         expect(machine.run('--gpu-reset')).toMatchObject({ code: 255, stdout: expect.stringContaining('could not be reset') });

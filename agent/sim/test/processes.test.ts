@@ -17,7 +17,11 @@ describe('a process on a whole GPU', () => {
     const query = '--query-gpu=memory.used,utilization.gpu,clocks.sm --format=csv,noheader,nounits';
     const idle = machine.run(`${query} -i 1`).stdout;
     {
-      using workload = machine.attach({ CUDA_VISIBLE_DEVICES: second, FAKE_NVIDIA_SMI_MEMORY_MIB: '5000', FAKE_NVIDIA_SMI_UTILIZATION: '80' });
+      using workload = machine.attach({
+        CUDA_VISIBLE_DEVICES: second,
+        FAKE_NVIDIA_SMI_MEMORY_MIB: '5000',
+        FAKE_NVIDIA_SMI_UTILIZATION: '80',
+      });
 
       expect(machine.run('--query-compute-apps=gpu_uuid,pid,process_name,used_memory --format=csv').stdout).toBe(
         `gpu_uuid, pid, process_name, used_memory [MiB]\n${second}, ${workload.pid}, sleep, 5000 MiB\n`,
@@ -62,7 +66,9 @@ describe('a process in a slice', () => {
     const xml = machine.run('-q -x').stdout;
 
     expect(xml).toMatch(
-      new RegExp(`<process_info>\\s*<gpu_instance_id>7</gpu_instance_id>\\s*<compute_instance_id>0</compute_instance_id>\\s*<pid>${workload.pid}</pid>`),
+      new RegExp(
+        `<process_info>\\s*<gpu_instance_id>7</gpu_instance_id>\\s*<compute_instance_id>0</compute_instance_id>\\s*<pid>${workload.pid}</pid>`,
+      ),
     );
     expect(xml).toContain('<used>2013 MiB</used>');
     expect(xml).toContain('<gpu_util>N/A</gpu_util>');

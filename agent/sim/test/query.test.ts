@@ -4,14 +4,21 @@ import { recorded } from './recorded.ts';
 import { SimulatedMachine } from './simulated-machine.ts';
 
 const capture = recorded('captures/linux-x86_64__nvidia-h100-mig__590.48.01.txt');
-const rows = recorded('derived/query-gpu-fields.tsv').trimEnd().split('\n').slice(1).map((line) => line.split('\t'));
+const rows = recorded('derived/query-gpu-fields.tsv')
+  .trimEnd()
+  .split('\n')
+  .slice(1)
+  .map((line) => line.split('\t'));
 
 /** The section of a capture file that begins with the given title. */
 function section(title: string): string {
   const lines = capture.split('\n');
   const from = lines.indexOf(`# ${title}`) + 3;
   const length = lines.slice(from).findIndex((line) => /^#{80}$/.test(line));
-  return `${lines.slice(from, from + length).join('\n').trimEnd()}\n`;
+  return `${lines
+    .slice(from, from + length)
+    .join('\n')
+    .trimEnd()}\n`;
 }
 
 describe('--query-gpu', () => {

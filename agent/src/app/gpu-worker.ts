@@ -42,6 +42,7 @@ export class GpuWorker {
   #strangers: readonly Stranger[] = [];
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #strangersSinceMs: number | undefined;
+  readonly #behindStrangersSinceMs = new Map<string, number>();
   /** What is being destroyed or switched: nothing starts on it, whatever the last listing shows. */
   #dismantling: LiveSlice | 'whole' | undefined;
   /** Why the layout is not there yet, for those who wait in vain. */
@@ -226,14 +227,29 @@ export class GpuWorker {
     this.#obstacle = outlook.converged ? undefined : text || this.#setbacks.failures[0] || (pending ? 'the MIG mode waits for a reset' : this.#obstacle);
     if (blocks.length === 0) {
       this.#strangersSinceMs = undefined;
+      this.#behindStrangersSinceMs.clear();
       return;
     }
     this.#strangersSinceMs ??= clock.elapsedMs();
-    if (clock.elapsedMs() - this.#strangersSinceMs < this.#deps.strangersTimeoutMs) return;
     const modeBlocked = gpu.migEnabled !== (wanted.kind === 'mig') || gpu.migPending !== undefined;
     const stuck = new Set(blocks.map(({ what }) => what));
-    this.#failWaiting({ failure: 'gpu-in-use', detail: text }, (slice) => modeBlocked || (slice !== undefined && inTheWayOf(slice, gpu).some((live) => stuck.has(formatSlice(live)))));
-    this.#deps.onProgress();
+    const isBehind = (slice: WantedSlice | undefined): boolean => modeBlocked || (slice !== undefined && inTheWayOf(slice, gpu).some((live) => stuck.has(formatSlice(live))));
+    this.#losePatience(text, isBehind);
+  }
+
+  /** Each allocation waits for strangers on its own time: who comes late has not waited yet. */
+  #losePatience(detail: string, isBehind: (slice: WantedSlice | undefined) => boolean): void {
+    const nowMs = this.#deps.clock.elapsedMs();
+    const behind = this.#deps.waiting(this.#uuid).filter(({ id, slice }) => !this.#failed.has(id) && isBehind(slice));
+    for (const id of [...this.#behindStrangersSinceMs.keys()]) if (!behind.some((one) => one.id === id)) this.#behindStrangersSinceMs.delete(id);
+    for (const { id } of behind) {
+      const sinceMs = this.#behindStrangersSinceMs.get(id) ?? nowMs;
+      this.#behindStrangersSinceMs.set(id, sinceMs);
+      // By a look after that time, not by what was remembered.
+      if (this.#lookedAtMs - sinceMs < this.#deps.strangersTimeoutMs) continue;
+      this.#failed.set(id, { failure: 'gpu-in-use', detail });
+      this.#deps.onProgress();
+    }
   }
 
   #comeBackInMs(): number | undefined {

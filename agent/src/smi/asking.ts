@@ -1,8 +1,8 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { DriverFault, type DriverFaultCode } from '../app/ports.ts';
 import { classify, codeOf, type Verdict } from './classify.ts';
-import { runCommand, type CommandEnd, type CommandKind, type CommandSurroundings } from './command.ts';
-import { Lanes, type Claim } from './lanes.ts';
+import { type CommandEnd, type CommandKind, type CommandSurroundings, runCommand } from './command.ts';
+import { type Claim, Lanes } from './lanes.ts';
 import type { Parsed } from './parsed.ts';
 
 /** Told of every command that was asked for, the refused ones included; for metrics. Must not throw. */
@@ -97,7 +97,8 @@ export class Asking {
     try {
       if ((await this.#lanes.enter(claim, signal)) === 'hung') throw faultOf('busy-with-hung-command', args);
       const end = await this.#runInLane({ args, kind }, claim, signal);
-      if (end.kind === 'not-started') throw new DriverFault(isMissing(end.cause) ? 'driver-unavailable' : 'failed', { command: args, cause: end.cause });
+      if (end.kind === 'not-started')
+        throw new DriverFault(isMissing(end.cause) ? 'driver-unavailable' : 'failed', { command: args, cause: end.cause });
       if (end.kind === 'abandoned') {
         if (end.why === 'aborted') throw signal.reason;
         throw faultOf(end.why === 'timed-out' ? 'timed-out' : 'unreadable-output', args);
@@ -114,7 +115,11 @@ export class Asking {
     }
   }
 
-  async #runInLane(request: { readonly args: readonly string[]; readonly kind: CommandKind }, claim: Claim, signal: AbortSignal): Promise<CommandEnd> {
+  async #runInLane(
+    request: { readonly args: readonly string[]; readonly kind: CommandKind },
+    claim: Claim,
+    signal: AbortSignal,
+  ): Promise<CommandEnd> {
     const end = await runCommand(request, this.#around, signal);
     if (end.kind === 'abandoned' && !end.ended) this.#lanes.abandon(claim, end.gone);
     else this.#lanes.leave(claim);

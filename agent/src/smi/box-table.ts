@@ -1,4 +1,4 @@
-import { linesOf, parsed, unreadable, type Parsed } from './parsed.ts';
+import { linesOf, type Parsed, parsed, unreadable } from './parsed.ts';
 
 const border = /^\+-+\+$/;
 const headerEnd = /^\|=+\|$/;
@@ -11,7 +11,9 @@ const row = /^\|(.*)\|$/;
  * text was cut short, and a listing that is not whole is no listing: what it lacks might be taken for absent.
  */
 export function parseBoxTable(text: string, title: string): Parsed<readonly (readonly string[])[]> {
-  const lines = linesOf(text).map((line) => line.trim()).filter((line) => line !== '' && !/^Warning: /i.test(line));
+  const lines = linesOf(text)
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !/^Warning: /i.test(line));
   const headerEndsAt = lines.findIndex((line) => headerEnd.test(line));
   const header = lines.slice(0, Math.max(headerEndsAt, 0));
   if (!border.test(header[0] ?? '') || !header.some((line) => line.includes(title))) {

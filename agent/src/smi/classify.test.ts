@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { classify } from './classify.ts';
 import { fixturePaths, transcript } from './testing/fixtures.ts';
 
-const pending = 'Warning: MIG mode is in pending enable state for GPU 00000000:07:00.0:In use by another client\n00000000:07:00.0 is currently being used by one or more other processes (e.g. CUDA application). Please first kill all processes\nAll done.\n';
+const pending =
+  'Warning: MIG mode is in pending enable state for GPU 00000000:07:00.0:In use by another client\n00000000:07:00.0 is currently being used by one or more other processes (e.g. CUDA application). Please first kill all processes\nAll done.\n';
 
 describe('classify', () => {
   it.each([
@@ -10,7 +11,10 @@ describe('classify', () => {
     ['Unable to destroy GPU instance ID  3 from GPU  0: In use by another client', 'gpu-in-use'],
     ['The following GPUs could not be reset:\n  GPU 00000000:01:00.0: In use by another client', 'gpu-in-use'],
     ['GPU 00000000:C1:00.0 is currently in use by another process.', 'gpu-in-use'],
-    ['Unable to create a GPU instance on GPU  0 using profile 7g.40gb: Invalid Argument\nFailed to create GPU instances: Invalid Argument', 'unknown-profile'],
+    [
+      'Unable to create a GPU instance on GPU  0 using profile 7g.40gb: Invalid Argument\nFailed to create GPU instances: Invalid Argument',
+      'unknown-profile',
+    ],
     ['No GPU instances found: Not Found', 'not-found'],
     ['Failed to display GPU instances: Insufficient Permissions\nNo GPU instances found: Insufficient Permissions', 'no-permission'],
     ['No devices were found', 'gpu-lost'],
@@ -41,7 +45,12 @@ describe('classify', () => {
   });
 
   it('does not take a refusal for success because of its exit code', () => {
-    expect(classify(0, 'Unable to disable MIG Mode for GPU 00000009:01:00.0: In use by another client\nTerminating early due to previous errors.')).toEqual({ kind: 'fault', code: 'gpu-in-use' });
+    expect(
+      classify(
+        0,
+        'Unable to disable MIG Mode for GPU 00000009:01:00.0: In use by another client\nTerminating early due to previous errors.',
+      ),
+    ).toEqual({ kind: 'fault', code: 'gpu-in-use' });
     expect(classify(0, 'Resetting GPU 00000000:00:03.0 is not supported.')).toEqual({ kind: 'fault', code: 'failed' });
   });
 

@@ -5,21 +5,34 @@ export type Verdict = { readonly kind: 'fine' } | { readonly kind: 'pending' } |
 
 /** First match wins, so the broken machine comes before the refused wish. */
 const byText: readonly (readonly [RegExp, DriverFaultCode])[] = [
-  [/couldn't communicate with the NVIDIA driver|couldn't find libnvidia-ml|Driver\/library version mismatch|NVIDIA driver is not loaded|Driver Not Loaded|command not found/i, 'driver-unavailable'],
+  [
+    /couldn't communicate with the NVIDIA driver|couldn't find libnvidia-ml|Driver\/library version mismatch|NVIDIA driver is not loaded|Driver Not Loaded|command not found/i,
+    'driver-unavailable',
+  ],
   [/Insufficient Permissions|Permission denied/i, 'no-permission'],
   [/Failed to initialize NVML/i, 'driver-unavailable'],
   [/GPU is lost|fallen off the bus|Unable to determine the device handle|No devices were found/i, 'gpu-lost'],
   [/requires? (?:a )?reset|reset required/i, 'needs-reset'],
   [/In use by another client|used by (?:one or more )?(?:an)?other process|is currently in use/i, 'gpu-in-use'],
   [/Insufficient Resources/i, 'insufficient-resources'],
-  [/using profile .*(?:Invalid Argument|Not Supported|Not Found)|invalid profile|unknown profile|profile .* not (?:found|supported)/i, 'unknown-profile'],
+  [
+    /using profile .*(?:Invalid Argument|Not Supported|Not Found)|invalid profile|unknown profile|profile .* not (?:found|supported)/i,
+    'unknown-profile',
+  ],
   [/Not Found|No MIG-(?:enabled|supported) devices found|No (?:GPU|compute) instances found/i, 'not-found'],
 ];
 
 /** Only asked when the text says nothing: exit codes differ by driver and most refusals have no code of their own. */
 const byExitCode: Readonly<Record<number, DriverFaultCode>> = {
-  4: 'no-permission', 6: 'not-found', 9: 'driver-unavailable', 12: 'driver-unavailable', 15: 'gpu-lost',
-  16: 'needs-reset', 18: 'driver-unavailable', 19: 'gpu-in-use', 23: 'insufficient-resources',
+  4: 'no-permission',
+  6: 'not-found',
+  9: 'driver-unavailable',
+  12: 'driver-unavailable',
+  15: 'gpu-lost',
+  16: 'needs-reset',
+  18: 'driver-unavailable',
+  19: 'gpu-in-use',
+  23: 'insufficient-resources',
 };
 
 const refusal = /^(?:Unable to |Failed to |Terminating early)|could not be reset|^(?:Resetting|Setting|Changing) .*not supported/im;

@@ -1,6 +1,6 @@
 // The only place a process is started here. A child that does not end is abandoned, never waited for: one that hangs
 // in the kernel cannot be killed, and waiting would hang the agent with it.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Clock } from '@astrago/shared/runtime/clock';
@@ -17,7 +17,13 @@ export interface CommandLimits {
   readonly outputBytesMax: number;
 }
 
-export const defaultLimits: CommandLimits = { queryMs: 20_000, mutateMs: 60_000, resetMs: 60_000, patienceMs: 10_000, outputBytesMax: 16 * 1024 * 1024 };
+export const defaultLimits: CommandLimits = {
+  queryMs: 20_000,
+  mutateMs: 60_000,
+  resetMs: 60_000,
+  patienceMs: 10_000,
+  outputBytesMax: 16 * 1024 * 1024,
+};
 
 export interface CommandRequest {
   readonly args: readonly string[];
@@ -36,7 +42,12 @@ export type CommandEnd =
   | { readonly kind: 'exited'; readonly exitCode: number | undefined; readonly stdout: string; readonly stderr: string }
   | { readonly kind: 'not-started'; readonly cause: unknown }
   /** Given up. `gone` settles when its exit is seen: already so where `ended`, else perhaps never. */
-  | { readonly kind: 'abandoned'; readonly why: 'timed-out' | 'aborted' | 'too-much-output'; readonly ended: boolean; readonly gone: Promise<void> };
+  | {
+      readonly kind: 'abandoned';
+      readonly why: 'timed-out' | 'aborted' | 'too-much-output';
+      readonly ended: boolean;
+      readonly gone: Promise<void>;
+    };
 
 /** How long a killed child, or the pipes of an ended one, get before we go on without. */
 const graceMs = 200;
@@ -79,7 +90,9 @@ export function runCommand(request: CommandRequest, around: CommandSurroundings,
     if (why === 'aborted' && request.kind !== 'query') {
       letRun(child);
       const limit = setTimeout(kill, limitOf(request.kind, around.limits)).unref();
-      void gone.promise.then(() => { clearTimeout(limit); });
+      void gone.promise.then(() => {
+        clearTimeout(limit);
+      });
       settle({ kind: 'abandoned', why, ended, gone: gone.promise });
       return;
     }
@@ -89,12 +102,18 @@ export function runCommand(request: CommandRequest, around: CommandSurroundings,
       settle({ kind: 'abandoned', why, ended, gone: gone.promise });
     });
   };
-  const stdout = collect(child.stdout, around.limits.outputBytesMax, () => { abandon('too-much-output'); });
-  const stderr = collect(child.stderr, around.limits.outputBytesMax, () => { abandon('too-much-output'); });
+  const stdout = collect(child.stdout, around.limits.outputBytesMax, () => {
+    abandon('too-much-output');
+  });
+  const stderr = collect(child.stderr, around.limits.outputBytesMax, () => {
+    abandon('too-much-output');
+  });
   const exited = (exitCode: number | null): void => {
     if (!abandoned) settle({ kind: 'exited', exitCode: exitCode ?? undefined, stdout: stdout(), stderr: stderr() });
   };
-  const onAbort = (): void => { abandon('aborted'); };
+  const onAbort = (): void => {
+    abandon('aborted');
+  };
 
   child.once('error', (cause) => {
     if (child.pid !== undefined) return;
@@ -105,7 +124,9 @@ export function runCommand(request: CommandRequest, around: CommandSurroundings,
     ended = true;
     gone.resolve();
     // A grandchild may keep the pipes open for ever; what is printed by then is what we take.
-    void around.clock.sleep(graceMs, over.signal).then(() => { exited(exitCode); });
+    void around.clock.sleep(graceMs, over.signal).then(() => {
+      exited(exitCode);
+    });
   });
   child.once('close', exited);
   signal.addEventListener('abort', onAbort, { once: true });

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { type GpuUuid, parseGpuUuid } from '@astrago/shared/domain/ids';
-import { parseProfileName, type ProfileName } from '@astrago/shared/domain/mig/profile';
+import { type ProfileName, parseProfileName } from '@astrago/shared/domain/mig/profile';
 import { describe, expect, it } from 'vitest';
 import { DriverFault } from '../app/ports.ts';
 import { createSmiDriver, type SmiDriverOptions } from './driver.ts';
@@ -25,9 +25,14 @@ function profile(text: string): ProfileName {
 }
 
 const placements = [
-  'GPU  0 Profile ID 19 Placements: {0,1,2,3,4,5,6}:1', 'GPU  0 Profile ID 20 Placements: {0,1,2,3,4,5,6}:1',
-  'GPU  0 Profile ID 15 Placements: {0,2,4,6}:2', 'GPU  0 Profile ID 14 Placements: {0,2,4}:2',
-  'GPU  0 Profile ID  9 Placements: {0,4}:4', 'GPU  0 Profile ID  5 Placement : {0}:4', 'GPU  0 Profile ID  0 Placement : {0}:8', '',
+  'GPU  0 Profile ID 19 Placements: {0,1,2,3,4,5,6}:1',
+  'GPU  0 Profile ID 20 Placements: {0,1,2,3,4,5,6}:1',
+  'GPU  0 Profile ID 15 Placements: {0,2,4,6}:2',
+  'GPU  0 Profile ID 14 Placements: {0,2,4}:2',
+  'GPU  0 Profile ID  9 Placements: {0,4}:4',
+  'GPU  0 Profile ID  5 Placement : {0}:4',
+  'GPU  0 Profile ID  0 Placement : {0}:8',
+  '',
 ].join('\n');
 
 function facts(gpu: GpuUuid, index: number, mode: string, pending = mode): string {
@@ -69,14 +74,44 @@ describe('observing', () => {
     const node = await driverOf(smi).observe(signal);
 
     expect(node.driverVersion).toBe('580.173.02');
-    expect(node.gpus).toMatchObject([{ uuid: h100, index: 0, model: 'NVIDIA H100 80GB HBM3', memoryMiB: 81559, migCapable: true, migEnabled: true, migPending: undefined }]);
-    expect(node.gpus[0]?.slices).toEqual([
-      { profile: '3g.40gb', start: 0, size: 4, gpuInstanceId: 1, computeInstanceId: 0, migUuid: 'MIG-5ff0d535-9a82-5af6-80df-768b9d3ac092' },
-      { profile: '1g.10gb+me', start: 4, size: 1, gpuInstanceId: 11, computeInstanceId: 0, migUuid: 'MIG-8443519f-66f7-5962-8955-60dba0866f3a' },
-      { profile: '1g.10gb', start: 6, size: 1, gpuInstanceId: 13, computeInstanceId: 0, migUuid: 'MIG-ee6996fb-86fb-5405-83f0-b20887da1bb3' },
+    expect(node.gpus).toMatchObject([
+      { uuid: h100, index: 0, model: 'NVIDIA H100 80GB HBM3', memoryMiB: 81559, migCapable: true, migEnabled: true, migPending: undefined },
     ]);
-    expect(node.gpus[0]?.profiles.find((own) => own.name === '2g.20gb')).toEqual(
-      { name: '2g.20gb', gpuInstanceProfileId: 14, computeSlices: 2, size: 2, starts: [0, 2, 4], instancesMax: 3, memoryMiB: 20091 });
+    expect(node.gpus[0]?.slices).toEqual([
+      {
+        profile: '3g.40gb',
+        start: 0,
+        size: 4,
+        gpuInstanceId: 1,
+        computeInstanceId: 0,
+        migUuid: 'MIG-5ff0d535-9a82-5af6-80df-768b9d3ac092',
+      },
+      {
+        profile: '1g.10gb+me',
+        start: 4,
+        size: 1,
+        gpuInstanceId: 11,
+        computeInstanceId: 0,
+        migUuid: 'MIG-8443519f-66f7-5962-8955-60dba0866f3a',
+      },
+      {
+        profile: '1g.10gb',
+        start: 6,
+        size: 1,
+        gpuInstanceId: 13,
+        computeInstanceId: 0,
+        migUuid: 'MIG-ee6996fb-86fb-5405-83f0-b20887da1bb3',
+      },
+    ]);
+    expect(node.gpus[0]?.profiles.find((own) => own.name === '2g.20gb')).toEqual({
+      name: '2g.20gb',
+      gpuInstanceProfileId: 14,
+      computeSlices: 2,
+      size: 2,
+      starts: [0, 2, 4],
+      instancesMax: 3,
+      memoryMiB: 20091,
+    });
   });
 
   it('reads what does not change only once', async () => {
@@ -87,7 +122,12 @@ describe('observing', () => {
     const before = smi.calls().length;
     await driver.observe(signal);
 
-    expect(smi.calls().slice(before).map((call) => call.split(' ').at(-1))).toEqual(['--format=csv,noheader,nounits', '-lgi', '-lci', '-L']);
+    expect(
+      smi
+        .calls()
+        .slice(before)
+        .map((call) => call.split(' ').at(-1)),
+    ).toEqual(['--format=csv,noheader,nounits', '-lgi', '-lci', '-L']);
   });
 
   it('names only the one GPU it was asked about', async () => {
@@ -99,7 +139,9 @@ describe('observing', () => {
   });
 
   it('leaves fields out that the driver does not know', async () => {
-    using smi = mixed({ '--help-query-gpu': { stdout: help.replaceAll('"mig.mode.pending"', '"gone"').replaceAll('"mig.mode.current"', '"gone"') } });
+    using smi = mixed({
+      '--help-query-gpu': { stdout: help.replaceAll('"mig.mode.pending"', '"gone"').replaceAll('"mig.mode.current"', '"gone"') },
+    });
     smi.answer({ '*--query-gpu=index*': { stdout: `0, ${h100}, Tesla V100, 00000000:01:00.0, 16384, 418.87.01\n` } });
 
     const node = await driverOf(smi).observe(signal);
@@ -125,10 +167,12 @@ describe('observing', () => {
 
   it('takes an answer that became readable at the second try', async () => {
     using smi = mixed();
-    smi.answer({ 'mig *-lgip': {
-      stdout: '',
-      then: `if [ -e "${smi.path('once')}" ]; then cat "${smi.path('table')}"; exit 0; fi; touch "${smi.path('once')}"; echo "Failed to display GPU instance profiles: Unknown Error"; exit 255`,
-    } });
+    smi.answer({
+      'mig *-lgip': {
+        stdout: '',
+        then: `if [ -e "${smi.path('once')}" ]; then cat "${smi.path('table')}"; exit 0; fi; touch "${smi.path('once')}"; echo "Failed to display GPU instance profiles: Unknown Error"; exit 255`,
+      },
+    });
     writeFileSync(smi.path('table'), fixture('prickle/h100-mig-mixed-20260729/mig-profiles.txt'));
 
     expect((await driverOf(smi).observe(signal)).gpus[0]?.profiles).toHaveLength(7);
@@ -140,7 +184,10 @@ describe('observing', () => {
     const driver = driverOf(smi);
     const off = await driver.observe(signal);
 
-    smi.answer({ '*--query-gpu=index*': { stdout: facts(h100, 0, 'Enabled') }, 'mig *-lgip': { stdout: fixture('prickle/h100-mig-mixed-20260729/mig-profiles.txt') } });
+    smi.answer({
+      '*--query-gpu=index*': { stdout: facts(h100, 0, 'Enabled') },
+      'mig *-lgip': { stdout: fixture('prickle/h100-mig-mixed-20260729/mig-profiles.txt') },
+    });
     const on = await driver.observe(signal);
 
     expect(off.gpus[0]?.profiles).toEqual([]);
@@ -151,7 +198,12 @@ describe('observing', () => {
     using smi = mixed({ '*--query-gpu=index*': { stdout: 'No devices were found\n', exit: 6 } });
     expect((await driverOf(smi).observe(signal)).gpus).toEqual([]);
 
-    smi.answer({ '*--query-gpu=index*': { stdout: "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure…\n", exit: 9 } });
+    smi.answer({
+      '*--query-gpu=index*': {
+        stdout: "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure…\n",
+        exit: 9,
+      },
+    });
     expect(await codeOf(driverOf(smi).observe(signal))).toBe('driver-unavailable');
     expect(await codeOf(createSmiDriver({ program: `${smi.program}-is-not-there` }).observe(signal))).toBe('driver-unavailable');
   });
@@ -162,7 +214,11 @@ describe('observing', () => {
     await driver.observe(signal);
     const lost = { stdout: 'Unable to determine the device handle for GPU0000:CB:00.0: Unknown Error\n', exit: 255 };
 
-    smi.answer({ '*--query-gpu=index*': lost, '-i 0 --query-gpu=index*': { stdout: facts(h100, 0, 'Disabled') }, '-i 1 --query-gpu=index*': lost });
+    smi.answer({
+      '*--query-gpu=index*': lost,
+      '-i 0 --query-gpu=index*': { stdout: facts(h100, 0, 'Disabled') },
+      '-i 1 --query-gpu=index*': lost,
+    });
     const node = await driver.observe(signal);
 
     expect(node.gpus.map((gpu) => gpu.uuid)).toEqual([h100]);
@@ -172,8 +228,9 @@ describe('observing', () => {
   it('has readings without the values that were not measured', async () => {
     using smi = mixed({ '--query-gpu=uuid*': { stdout: `${h100}, [N/A], 4225, 58, [Unknown Error]\n` } });
 
-    expect(await driverOf(smi).readings(signal)).toEqual(
-      [{ gpuUuid: h100, utilizationRatio: undefined, memoryUsedMiB: 4225, temperatureCelsius: 58, powerWatts: undefined }]);
+    expect(await driverOf(smi).readings(signal)).toEqual([
+      { gpuUuid: h100, utilizationRatio: undefined, memoryUsedMiB: 4225, temperatureCelsius: 58, powerWatts: undefined },
+    ]);
   });
 
   it('finds processes with the instance they are in, and leaves display servers out', async () => {
@@ -191,7 +248,9 @@ describe('observing', () => {
 
 describe('changing', () => {
   it('creates a slice by the id its own device lists', async () => {
-    using smi = mixed({ 'mig *-cgi*': { stdout: 'Successfully created GPU instance ID  2 on GPU  0 using profile MIG 3g.40gb (ID  9)\n' } });
+    using smi = mixed({
+      'mig *-cgi*': { stdout: 'Successfully created GPU instance ID  2 on GPU  0 using profile MIG 3g.40gb (ID  9)\n' },
+    });
     const driver = driverOf(smi);
 
     await driver.createSlice(h100, { profile: profile('3g.40gb'), start: 4 }, signal);
@@ -212,7 +271,13 @@ describe('changing', () => {
   });
 
   it('does not touch the GPU instance when a compute instance is in use', async () => {
-    using smi = mixed({ 'mig *-dci*': { stdout: 'Unable to destroy compute instance ID  0 from GPU  0 GPU instance ID  3: In use by another client\nFailed to destroy compute instances: In use by another client\n', exit: 19 } });
+    using smi = mixed({
+      'mig *-dci*': {
+        stdout:
+          'Unable to destroy compute instance ID  0 from GPU  0 GPU instance ID  3: In use by another client\nFailed to destroy compute instances: In use by another client\n',
+        exit: 19,
+      },
+    });
 
     expect(await codeOf(driverOf(smi).destroySlice(h100, 3, signal))).toBe('gpu-in-use');
     expect(smi.calls()).toHaveLength(1);
@@ -220,7 +285,12 @@ describe('changing', () => {
 
   it.each([
     ['Enabled', 'Enabled', 'Enabled MIG Mode for GPU 00000000:01:00.0\nAll done.\n', 'done'],
-    ['Disabled', 'Enabled', 'Warning: MIG mode is in pending enable state for GPU 00000000:01:00.0:In use by another client\nAll done.\n', 'pending'],
+    [
+      'Disabled',
+      'Enabled',
+      'Warning: MIG mode is in pending enable state for GPU 00000000:01:00.0:In use by another client\nAll done.\n',
+      'pending',
+    ],
     ['Disabled', 'Enabled', 'Enabled MIG Mode for GPU 00000000:01:00.0\nAll done.\n', 'pending'],
   ])('believes the mode and not the text: now %s, then %s', async (current, pending, stdout, expected) => {
     using smi = mixed({ '*-mig 1': { stdout } });
@@ -236,7 +306,12 @@ describe('changing', () => {
   });
 
   it.each([
-    ['Insufficient Resources', 'Unable to create a GPU instance on GPU  0 using profile 9: Insufficient Resources\nFailed to create GPU instances: Insufficient Resources\n', 23, 'insufficient-resources'],
+    [
+      'Insufficient Resources',
+      'Unable to create a GPU instance on GPU  0 using profile 9: Insufficient Resources\nFailed to create GPU instances: Insufficient Resources\n',
+      23,
+      'insufficient-resources',
+    ],
     ['a refusal with exit 0', 'Unable to create a GPU instance on GPU  0 using profile 9: In use by another client\n', 0, 'gpu-in-use'],
     ['no rights', 'Failed to create GPU instances: Insufficient Permissions\n', 4, 'no-permission'],
     ['silence', '', 255, 'failed'],
@@ -247,7 +322,13 @@ describe('changing', () => {
   });
 
   it('refuses a reset of a GPU in use', async () => {
-    using smi = mixed({ '*--gpu-reset': { stdout: 'GPU 00000000:C1:00.0 is currently in use by another process.\n\n1 device is currently being used by one or more other processes (e.g., Fabric Manager).\n', exit: 255 } });
+    using smi = mixed({
+      '*--gpu-reset': {
+        stdout:
+          'GPU 00000000:C1:00.0 is currently in use by another process.\n\n1 device is currently being used by one or more other processes (e.g., Fabric Manager).\n',
+        exit: 255,
+      },
+    });
 
     expect(await codeOf(driverOf(smi).resetGpu(h100, signal))).toBe('gpu-in-use');
   });

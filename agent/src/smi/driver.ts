@@ -2,7 +2,15 @@ import type { ChildProcess } from 'node:child_process';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { type Clock, systemClock } from '@astrago/shared/runtime/clock';
-import { DriverFault, type GpuDriver, type ModeChange, type ObservedGpu, type ObservedNode, type ObservedProcess, type Reading } from '../app/ports.ts';
+import {
+  DriverFault,
+  type GpuDriver,
+  type ModeChange,
+  type ObservedGpu,
+  type ObservedNode,
+  type ObservedProcess,
+  type Reading,
+} from '../app/ports.ts';
 import { allOrEach } from './all-or-each.ts';
 import { Asking, type CommandObservation } from './asking.ts';
 import { type CommandLimits, defaultLimits } from './command.ts';
@@ -39,7 +47,11 @@ export function createSmiDriver(options: SmiDriverOptions): SmiDriver {
       environment: options.environment ?? process.env,
       limits: { ...defaultLimits, ...options.limits },
       clock: options.clock ?? systemClock,
-      kill: options.kill ?? ((child) => { child.kill('SIGKILL'); }),
+      kill:
+        options.kill ??
+        ((child) => {
+          child.kill('SIGKILL');
+        }),
     },
     onCommand: options.onCommand ?? (() => undefined),
   });
@@ -62,11 +74,15 @@ class Driver implements SmiDriver {
   }
 
   async observe(signal: AbortSignal): Promise<ObservedNode> {
-    const seen = await allOrEach(this.#known, async (scope) => {
-      const gpus = await this.#looking.gpus(scope, signal);
-      if (scope.gpu === 'all') this.#known = new Map(gpus.map(({ gpu }) => [gpu.uuid, gpu.index]));
-      return gpus;
-    }, (own, gpu) => own.gpu.uuid === gpu);
+    const seen = await allOrEach(
+      this.#known,
+      async (scope) => {
+        const gpus = await this.#looking.gpus(scope, signal);
+        if (scope.gpu === 'all') this.#known = new Map(gpus.map(({ gpu }) => [gpu.uuid, gpu.index]));
+        return gpus;
+      },
+      (own, gpu) => own.gpu.uuid === gpu,
+    );
     return { driverVersion: seen[0]?.facts.driverVersion, gpus: seen.map((own) => own.gpu) };
   }
 
@@ -77,20 +93,32 @@ class Driver implements SmiDriver {
   }
 
   async observeProcesses(signal: AbortSignal): Promise<readonly ObservedProcess[]> {
-    const logged = await allOrEach(this.#known, async (scope) => (await this.#asking.ask({
-      args: [...scope.select, '-q', '-x'],
-      gpu: scope.gpu,
-      read: parseDeviceLog,
-      none: { text: noDevices, value: { driverVersion: undefined, gpus: [] } },
-    }, signal)).gpus, (own, gpu) => own.uuid === gpu);
-    return logged.flatMap((gpu) => gpu.processes.filter(computes).map((own) => ({
-      gpuUuid: gpu.uuid,
-      gpuInstanceId: own.gpuInstanceId,
-      computeInstanceId: own.computeInstanceId,
-      pid: own.pid,
-      name: own.name,
-      usedMemoryMiB: own.usedMemoryMiB,
-    })));
+    const logged = await allOrEach(
+      this.#known,
+      async (scope) =>
+        (
+          await this.#asking.ask(
+            {
+              args: [...scope.select, '-q', '-x'],
+              gpu: scope.gpu,
+              read: parseDeviceLog,
+              none: { text: noDevices, value: { driverVersion: undefined, gpus: [] } },
+            },
+            signal,
+          )
+        ).gpus,
+      (own, gpu) => own.uuid === gpu,
+    );
+    return logged.flatMap((gpu) =>
+      gpu.processes.filter(computes).map((own) => ({
+        gpuUuid: gpu.uuid,
+        gpuInstanceId: own.gpuInstanceId,
+        computeInstanceId: own.computeInstanceId,
+        pid: own.pid,
+        name: own.name,
+        usedMemoryMiB: own.usedMemoryMiB,
+      })),
+    );
   }
 
   async readings(signal: AbortSignal): Promise<readonly Reading[]> {

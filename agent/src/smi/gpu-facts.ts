@@ -1,7 +1,7 @@
 import { type GpuUuid, parseGpuUuid } from '@astrago/shared/domain/ids';
 import { parseQueryRows } from './parse-query-rows.ts';
-import { parsed, unreadable, type Parsed } from './parsed.ts';
-import { printedAmount, printedId, printedMode, type PrintedMode, printedWord } from './printed-value.ts';
+import { type Parsed, parsed, unreadable } from './parsed.ts';
+import { type PrintedMode, printedAmount, printedId, printedMode, printedWord } from './printed-value.ts';
 
 /** What one `--query-gpu` line says of a GPU, before its slices and profiles are known. */
 export interface GpuFacts {
@@ -18,7 +18,14 @@ export interface GpuFacts {
 
 /** In the order they are asked for; those a driver does not know are left out of the question. */
 export const factFields = [
-  'index', 'uuid', 'name', 'pci.bus_id', 'memory.total', 'mig.mode.current', 'mig.mode.pending', 'driver_version',
+  'index',
+  'uuid',
+  'name',
+  'pci.bus_id',
+  'memory.total',
+  'mig.mode.current',
+  'mig.mode.pending',
+  'driver_version',
 ] as const;
 
 export type FactField = (typeof factFields)[number];

@@ -44,11 +44,20 @@ describe('a command that does not end', () => {
 
   it('keeps its own GPU, and no other, from further commands until its exit is seen', async () => {
     let release = (): void => undefined;
-    using smi = scriptedSmi({ [`-i ${a} *-r*`]: hang, '--help-query-gpu': help, [`-i ${b} --query-gpu=index*`]: { stdout: facts(b, 1) }, [`-i ${a} --query-gpu=index*`]: { stdout: facts(a, 0) } });
+    using smi = scriptedSmi({
+      [`-i ${a} *-r*`]: hang,
+      '--help-query-gpu': help,
+      [`-i ${b} --query-gpu=index*`]: { stdout: facts(b, 1) },
+      [`-i ${a} --query-gpu=index*`]: { stdout: facts(a, 0) },
+    });
     const driver = createSmiDriver({
       program: smi.program,
       limits: { resetMs: 50 },
-      kill: (child) => { release = () => { child.kill('SIGKILL'); }; },
+      kill: (child) => {
+        release = () => {
+          child.kill('SIGKILL');
+        };
+      },
     });
 
     expect(await codeOf(driver.resetGpu(a, signal))).toBe('timed-out');
@@ -67,7 +76,15 @@ describe('a command that does not end', () => {
   it('over all GPUs is followed by asking each, and the one that hangs too is left out', async () => {
     using smi = scriptedSmi({ '--help-query-gpu': help, '--query-gpu=index*': { stdout: facts(a, 0) + facts(b, 1) } });
     const stuck: (() => void)[] = [];
-    const driver = createSmiDriver({ program: smi.program, limits: { queryMs: 1_000 }, kill: (child) => { stuck.push(() => { child.kill('SIGKILL'); }); } });
+    const driver = createSmiDriver({
+      program: smi.program,
+      limits: { queryMs: 1_000 },
+      kill: (child) => {
+        stuck.push(() => {
+          child.kill('SIGKILL');
+        });
+      },
+    });
     await driver.observe(signal);
     smi.answer({ '--query-gpu=index*': hang, '-i 0 --query-gpu=index*': hang, '-i 1 --query-gpu=index*': { stdout: facts(b, 1) } });
 
@@ -109,7 +126,11 @@ describe('one flight per GPU', () => {
   });
 
   it('lets nothing look at a GPU while it is reset', async () => {
-    using smi = scriptedSmi({ '*--gpu-reset': slowly('reset'), '--help-query-gpu': help, '*--query-gpu=index*': { stdout: facts(a, 0), ...slowly('look') } });
+    using smi = scriptedSmi({
+      '*--gpu-reset': slowly('reset'),
+      '--help-query-gpu': help,
+      '*--query-gpu=index*': { stdout: facts(a, 0), ...slowly('look') },
+    });
     const driver = createSmiDriver({ program: smi.program });
 
     await Promise.all([driver.resetGpu(a, signal), driver.observe(signal), driver.observeGpu(a, signal)]);
@@ -178,7 +199,12 @@ describe('what a command prints', () => {
   it('is counted with its outcome', async () => {
     using smi = scriptedSmi({ '*--gpu-reset': { stdout: 'Resetting GPU 00000000:00:03.0 is not supported.\n' } });
     const seen: CommandObservation[] = [];
-    const driver = createSmiDriver({ program: smi.program, onCommand: (own) => { seen.push(own); } });
+    const driver = createSmiDriver({
+      program: smi.program,
+      onCommand: (own) => {
+        seen.push(own);
+      },
+    });
 
     expect(await codeOf(driver.resetGpu(a, signal))).toBe('failed');
     expect(seen).toEqual([{ kind: 'reset', ms: expect.any(Number), outcome: 'failed' }]);

@@ -10,7 +10,8 @@ const gpus = ['a', 'b', 'c'].map((letter): GpuUuid => {
   return uuid;
 });
 const never = new Promise<void>(() => undefined);
-const anyClaim: fc.Arbitrary<Claim> = fc.record({ gpu: fc.constantFrom<GpuUuid | 'all'>(...gpus, 'all'), manner: fc.constantFrom('look', 'change', 'alone') })
+const anyClaim: fc.Arbitrary<Claim> = fc
+  .record({ gpu: fc.constantFrom<GpuUuid | 'all'>(...gpus, 'all'), manner: fc.constantFrom('look', 'change', 'alone') })
   // Only looks are about all GPUs.
   .map((claim) => (claim.gpu === 'all' ? { ...claim, manner: 'look' } : claim));
 
@@ -20,37 +21,50 @@ function meet(a: Claim, b: Claim): boolean {
 
 describe('lanes', () => {
   it('never hold two that must not run beside each other, keep nobody for ever, and never start one on a hung GPU', async () => {
-    await fc.assert(fc.asyncProperty(fc.array(fc.record({ claim: anyClaim, end: fc.constantFrom('leave', 'leave', 'leave', 'hang', 'abort') }), { maxLength: 12 }), async (wishes) => {
-      const lanes = new Lanes({ clock: systemClock, patienceMs: 60_000 });
-      const running = new Set<Claim>();
-      const hung: Claim[] = [];
-      let answered = 0;
-      await Promise.all(wishes.map(async ({ claim, end }) => {
-        const stop = new AbortController();
-        const entry = lanes.enter(claim, stop.signal);
-        if (end === 'abort') setImmediate(() => { stop.abort(); });
-        const answer = await entry.catch(() => 'aborted');
-        answered += 1;
-        if (answer !== 'entered') return;
-        expect(hung.some((other) => (claim.gpu === 'all' ? true : other.gpu === claim.gpu))).toBe(false);
-        for (const other of running) {
-          expect(claim.manner === 'alone' || other.manner === 'alone').toBe(false);
-          if (!meet(claim, other)) continue;
-          expect(claim.manner === 'change' && other.manner === 'change').toBe(false);
-        }
-        running.add(claim);
-        await new Promise((resolve) => { setImmediate(resolve); });
-        running.delete(claim);
-        if (end === 'hang') {
-          hung.push(claim);
-          lanes.abandon(claim, never);
-        } else {
-          lanes.leave(claim);
-        }
-      }));
-      expect(answered).toBe(wishes.length);
-      expect(lanes.hungCount).toBe(hung.length);
-    }), { numRuns: 300 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ claim: anyClaim, end: fc.constantFrom('leave', 'leave', 'leave', 'hang', 'abort') }), { maxLength: 12 }),
+        async (wishes) => {
+          const lanes = new Lanes({ clock: systemClock, patienceMs: 60_000 });
+          const running = new Set<Claim>();
+          const hung: Claim[] = [];
+          let answered = 0;
+          await Promise.all(
+            wishes.map(async ({ claim, end }) => {
+              const stop = new AbortController();
+              const entry = lanes.enter(claim, stop.signal);
+              if (end === 'abort')
+                setImmediate(() => {
+                  stop.abort();
+                });
+              const answer = await entry.catch(() => 'aborted');
+              answered += 1;
+              if (answer !== 'entered') return;
+              expect(hung.some((other) => (claim.gpu === 'all' ? true : other.gpu === claim.gpu))).toBe(false);
+              for (const other of running) {
+                expect(claim.manner === 'alone' || other.manner === 'alone').toBe(false);
+                if (!meet(claim, other)) continue;
+                expect(claim.manner === 'change' && other.manner === 'change').toBe(false);
+              }
+              running.add(claim);
+              await new Promise((resolve) => {
+                setImmediate(resolve);
+              });
+              running.delete(claim);
+              if (end === 'hang') {
+                hung.push(claim);
+                lanes.abandon(claim, never);
+              } else {
+                lanes.leave(claim);
+              }
+            }),
+          );
+          expect(answered).toBe(wishes.length);
+          expect(lanes.hungCount).toBe(hung.length);
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 
   it('let changes of different GPUs run at once', async () => {
@@ -69,8 +83,12 @@ describe('lanes', () => {
     const reset: Claim = { gpu: one, manner: 'alone' };
     await lanes.enter(reset, signal);
     const waits = [
-      lanes.enter({ gpu: one, manner: 'look' }, signal).then(() => { order.push('own'); }),
-      lanes.enter({ gpu: two, manner: 'look' }, signal).then(() => { order.push('other'); }),
+      lanes.enter({ gpu: one, manner: 'look' }, signal).then(() => {
+        order.push('own');
+      }),
+      lanes.enter({ gpu: two, manner: 'look' }, signal).then(() => {
+        order.push('other');
+      }),
     ];
 
     await waits[1];
@@ -91,8 +109,13 @@ describe('lanes', () => {
     const alone: Claim = { gpu, manner: 'alone' };
     await lanes.enter(first, signal);
     const waits = [
-      lanes.enter(alone, signal).then(() => { order.push('alone'); lanes.leave(alone); }),
-      lanes.enter({ gpu: 'all', manner: 'look' }, signal).then(() => { order.push('look'); }),
+      lanes.enter(alone, signal).then(() => {
+        order.push('alone');
+        lanes.leave(alone);
+      }),
+      lanes.enter({ gpu: 'all', manner: 'look' }, signal).then(() => {
+        order.push('look');
+      }),
     ];
 
     lanes.leave(first);

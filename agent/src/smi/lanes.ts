@@ -81,7 +81,9 @@ export class Lanes {
   /** As {@link leave}, and counts the command as hung until `gone` settles. */
   abandon(claim: Claim, gone: Promise<void>): void {
     this.#hung.add(claim);
-    void gone.then(() => { this.#hung.delete(claim); });
+    void gone.then(() => {
+      this.#hung.delete(claim);
+    });
     this.leave(claim);
   }
 

@@ -2,7 +2,7 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
 import { DriverFault, type ObservedGpu } from '../app/ports.ts';
 import { type Asking, isHang } from './asking.ts';
-import { type GpuFacts, factFields, parseGpuFacts } from './gpu-facts.ts';
+import { factFields, type GpuFacts, parseGpuFacts } from './gpu-facts.ts';
 import { parseComputeInstances } from './parse-compute-instances.ts';
 import { noInstances, parseGpuInstances } from './parse-gpu-instances.ts';
 import { parseGpuList } from './parse-gpu-list.ts';
@@ -35,7 +35,11 @@ export class Looking {
   async gpus(scope: Scope, signal: AbortSignal): Promise<readonly SeenGpu[]> {
     const listed = await this.facts(scope, signal);
     await this.#book.fill(scope, listed, signal);
-    const slices = await this.#slices(scope, listed.filter((facts) => facts.migMode === 'enabled'), signal);
+    const slices = await this.#slices(
+      scope,
+      listed.filter((facts) => facts.migMode === 'enabled'),
+      signal,
+    );
     return listed.map((facts) => ({
       facts,
       gpu: {
@@ -91,12 +95,15 @@ export class Looking {
   ): Promise<readonly T[]> {
     const offered = await this.#offeredFields(scope, signal);
     const known = offered === undefined ? fields : fields.filter((field) => offered.has(field));
-    return await this.#asking.ask({
-      args: [...scope.select, `--query-gpu=${known.join(',')}`, '--format=csv,noheader,nounits'],
-      gpu: scope.gpu,
-      read: (text) => read(text, known),
-      none: { text: noDevices, value: [] },
-    }, signal);
+    return await this.#asking.ask(
+      {
+        args: [...scope.select, `--query-gpu=${known.join(',')}`, '--format=csv,noheader,nounits'],
+        gpu: scope.gpu,
+        read: (text) => read(text, known),
+        none: { text: noDevices, value: [] },
+      },
+      signal,
+    );
   }
 
   /** Absent when the help text cannot be had; then every field is asked for, and that answer tells what is wrong. */
@@ -119,14 +126,19 @@ export class Looking {
     throw new DriverFault('unreadable-output', { command: ['mig', ...scope.select, '-lgi'], output: `${answer.reason}: ${answer.line}` });
   }
 
-  async #slicesOnce(scope: Scope, gpus: readonly GpuFacts[], signal: AbortSignal): Promise<Parsed<ReadonlyMap<GpuUuid, readonly LiveSlice[]>>> {
+  async #slicesOnce(
+    scope: Scope,
+    gpus: readonly GpuFacts[],
+    signal: AbortSignal,
+  ): Promise<Parsed<ReadonlyMap<GpuUuid, readonly LiveSlice[]>>> {
     const { gpu, select } = scope;
     const none = { text: noInstances, value: [] };
     const gpuInstances = await this.#asking.ask({ args: ['mig', ...select, '-lgi'], gpu, read: parseGpuInstances, none }, signal);
     const found = new Map<GpuUuid, readonly LiveSlice[]>();
     if (gpuInstances.length === 0) return { kind: 'parsed', value: found };
     const computeInstances = await this.#asking.ask({ args: ['mig', ...select, '-lci'], gpu, read: parseComputeInstances, none }, signal);
-    const listed = computeInstances.length === 0 ? [] : await this.#asking.ask({ args: [...select, '-L'], gpu, read: parseGpuList }, signal);
+    const listed =
+      computeInstances.length === 0 ? [] : await this.#asking.ask({ args: [...select, '-L'], gpu, read: parseGpuList }, signal);
     for (const facts of gpus) {
       const devices = listed.find((own) => own.uuid === facts.uuid)?.devices ?? [];
       const slices = joinSlices(rowsOf(scope, facts.index, gpuInstances), rowsOf(scope, facts.index, computeInstances), devices);

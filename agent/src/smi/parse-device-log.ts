@@ -1,8 +1,8 @@
 // `nvidia-smi -q -x`: the only listing that says which instance a process is in.
 import { type GpuUuid, parseGpuUuid } from '@astrago/shared/domain/ids';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
-import { parsed, unreadable, type Parsed } from './parsed.ts';
-import { printedAmount, printedId, printedMode, type PrintedMode, printedWord } from './printed-value.ts';
+import { type Parsed, parsed, unreadable } from './parsed.ts';
+import { type PrintedMode, printedAmount, printedId, printedMode, printedWord } from './printed-value.ts';
 
 export interface LoggedGpu {
   readonly uuid: GpuUuid;
@@ -53,7 +53,10 @@ const parser = new XMLParser({
 const processName = /^(\s*<process_name>)(.*)(<\/process_name>\s*)$/gm;
 
 function escaped(name: string): string {
-  return name.replace(/&(?!(?:amp|lt|gt|quot|apos|#\d{1,7});)/g, '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  return name
+    .replace(/&(?!(?:amp|lt|gt|quot|apos|#\d{1,7});)/g, '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;');
 }
 
 type Node = Readonly<Record<string, unknown>>;
@@ -87,8 +90,14 @@ function readGpu(node: Node): LoggedGpu | string {
     const index = printedId(textOf(device, 'index'));
     const gpuInstanceId = printedId(textOf(device, 'gpu_instance_id'));
     const computeInstanceId = printedId(textOf(device, 'compute_instance_id'));
-    if (index === undefined || gpuInstanceId === undefined || computeInstanceId === undefined) return `a MIG device of ${uuid} without its ids`;
-    migDevices.push({ index, gpuInstanceId, computeInstanceId, memoryUsedMiB: printedAmount(textOf(child(device, 'fb_memory_usage'), 'used')) });
+    if (index === undefined || gpuInstanceId === undefined || computeInstanceId === undefined)
+      return `a MIG device of ${uuid} without its ids`;
+    migDevices.push({
+      index,
+      gpuInstanceId,
+      computeInstanceId,
+      memoryUsedMiB: printedAmount(textOf(child(device, 'fb_memory_usage'), 'used')),
+    });
   }
   const processes: LoggedProcess[] = [];
   for (const process of childrenOf(child(node, 'processes'), 'process_info')) {

@@ -1,7 +1,7 @@
 // `nvidia-smi mig -lgip`
 import { parseBoxTable } from './box-table.ts';
 import { noInstances } from './parse-gpu-instances.ts';
-import { parsed, unreadable, type Parsed } from './parsed.ts';
+import { type Parsed, parsed, unreadable } from './parsed.ts';
 
 export interface GpuInstanceProfileRow {
   readonly gpuIndex: number;

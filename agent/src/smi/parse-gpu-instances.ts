@@ -1,6 +1,6 @@
 // `nvidia-smi mig -lgi`
 import { parseBoxTable } from './box-table.ts';
-import { parsed, unreadable, type Parsed } from './parsed.ts';
+import { type Parsed, parsed, unreadable } from './parsed.ts';
 
 export interface GpuInstanceRow {
   readonly gpuIndex: number;

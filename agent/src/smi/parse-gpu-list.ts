@@ -1,6 +1,6 @@
 // `nvidia-smi -L`
 import { type GpuUuid, parseGpuUuid } from '@astrago/shared/domain/ids';
-import { linesOf, parsed, unreadable, type Parsed } from './parsed.ts';
+import { linesOf, type Parsed, parsed, unreadable } from './parsed.ts';
 
 export interface ListedGpu {
   readonly index: number;
@@ -38,7 +38,8 @@ export function parseGpuList(text: string): Parsed<readonly ListedGpu[]> {
     }
     const [, profileName, deviceIndex, migUuid] = device.exec(line) ?? [];
     const owner = found.at(-1);
-    if (profileName === undefined || migUuid === undefined || owner === undefined) return unreadable('neither a GPU nor a MIG device', line);
+    if (profileName === undefined || migUuid === undefined || owner === undefined)
+      return unreadable('neither a GPU nor a MIG device', line);
     owner.devices.push({ index: Number(deviceIndex), profileName, uuid: migUuid });
   }
   return parsed(found);

@@ -1,6 +1,6 @@
 // `nvidia-smi mig -lgipp`
 import { noInstances } from './parse-gpu-instances.ts';
-import { linesOf, parsed, unreadable, type Parsed } from './parsed.ts';
+import { linesOf, type Parsed, parsed, unreadable } from './parsed.ts';
 
 export interface PossiblePlacements {
   readonly gpuIndex: number;

@@ -1,5 +1,5 @@
 // `nvidia-smi --help-query-gpu`
-import { linesOf, parsed, unreadable, type Parsed } from './parsed.ts';
+import { linesOf, type Parsed, parsed, unreadable } from './parsed.ts';
 
 const entry = /^"[\w.]+"(?: or "[\w.]+")*\s*$/;
 

@@ -1,5 +1,5 @@
 // `nvidia-smi --query-gpu=... --format=csv,noheader`
-import { linesOf, parsed, unreadable, type Parsed } from './parsed.ts';
+import { linesOf, type Parsed, parsed, unreadable } from './parsed.ts';
 
 /** The cells of one GPU by field name, as printed. */
 export type QueryRow<Field extends string> = Readonly<Record<Field, string>>;

@@ -41,13 +41,21 @@ const small: readonly string[] = [
 ];
 const logs = [...fixturePaths('xml'), ...fixturePaths('xml-mock')].map(fixture).filter((text) => text.length < 25_000);
 
-type Mutation = { readonly what: 'cut' | 'drop' | 'double' | 'flip' | 'insert' | 'drop-line' | 'double-line' | 'swap-lines'; readonly at: number; readonly length: number; readonly with: string };
+type Mutation = {
+  readonly what: 'cut' | 'drop' | 'double' | 'flip' | 'insert' | 'drop-line' | 'double-line' | 'swap-lines';
+  readonly at: number;
+  readonly length: number;
+  readonly with: string;
+};
 
 const mutation: fc.Arbitrary<Mutation> = fc.record({
   what: fc.constantFrom('cut', 'drop', 'double', 'flip', 'insert', 'drop-line', 'double-line', 'swap-lines'),
   at: fc.double({ min: 0, max: 1, noNaN: true }),
   length: fc.integer({ min: 1, max: 12 }),
-  with: fc.oneof(fc.string({ maxLength: 6 }), fc.constantFrom('\0', '\r\n', '[N/A]', '|', '+-+', '{', ',', '9'.repeat(400), '-', '<', '&', '\u2028')),
+  with: fc.oneof(
+    fc.string({ maxLength: 6 }),
+    fc.constantFrom('\0', '\r\n', '[N/A]', '|', '+-+', '{', ',', '9'.repeat(400), '-', '<', '&', '\u2028'),
+  ),
 });
 
 function mutated(text: string, how: Mutation): string {
@@ -55,15 +63,27 @@ function mutated(text: string, how: Mutation): string {
   const lines = text.split('\n');
   const row = Math.floor(how.at * lines.length);
   switch (how.what) {
-    case 'cut': return text.slice(0, at);
-    case 'drop': return text.slice(0, at) + text.slice(at + how.length);
-    case 'double': return text.slice(0, at + how.length) + text.slice(at);
-    case 'flip': return text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ (1 << (how.length % 8))) + text.slice(at + 1);
-    case 'insert': return text.slice(0, at) + how.with + text.slice(at);
-    case 'drop-line': return lines.toSpliced(row, how.length % 3 + 1).join('\n');
-    case 'double-line': return lines.toSpliced(row, 0, lines[row] ?? '').join('\n');
-    case 'swap-lines': return lines.with(Math.min(row, lines.length - 1), lines[0] ?? '').with(0, lines[Math.min(row, lines.length - 1)] ?? '').join('\n');
-    default: return how.what satisfies never;
+    case 'cut':
+      return text.slice(0, at);
+    case 'drop':
+      return text.slice(0, at) + text.slice(at + how.length);
+    case 'double':
+      return text.slice(0, at + how.length) + text.slice(at);
+    case 'flip':
+      return text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ (1 << (how.length % 8))) + text.slice(at + 1);
+    case 'insert':
+      return text.slice(0, at) + how.with + text.slice(at);
+    case 'drop-line':
+      return lines.toSpliced(row, (how.length % 3) + 1).join('\n');
+    case 'double-line':
+      return lines.toSpliced(row, 0, lines[row] ?? '').join('\n');
+    case 'swap-lines':
+      return lines
+        .with(Math.min(row, lines.length - 1), lines[0] ?? '')
+        .with(0, lines[Math.min(row, lines.length - 1)] ?? '')
+        .join('\n');
+    default:
+      return how.what satisfies never;
   }
 }
 
@@ -80,19 +100,26 @@ function readWithAll(text: string): void {
 
 describe('parsers', () => {
   it('read every recorded file or say that they cannot', () => {
-    for (const directory of ['prickle', 'transcripts', 'captures', 'xml', 'xml-mock', 'derived']) for (const path of fixturePaths(directory)) readWithAll(fixture(path));
+    for (const directory of ['prickle', 'transcripts', 'captures', 'xml', 'xml-mock', 'derived'])
+      for (const path of fixturePaths(directory)) readWithAll(fixture(path));
   });
 
   it('survive damaged listings', () => {
-    fc.assert(fc.property(fc.constantFrom(...small), fc.array(mutation, { minLength: 1, maxLength: 4 }), (text, how) => {
-      readWithAll(how.reduce(mutated, text));
-    }), { numRuns: 3_000 });
+    fc.assert(
+      fc.property(fc.constantFrom(...small), fc.array(mutation, { minLength: 1, maxLength: 4 }), (text, how) => {
+        readWithAll(how.reduce(mutated, text));
+      }),
+      { numRuns: 3_000 },
+    );
   });
 
   it('survive damaged logs', () => {
-    fc.assert(fc.property(fc.constantFrom(...logs), fc.array(mutation, { minLength: 1, maxLength: 3 }), (text, how) => {
-      expectSoundNumbers(parseDeviceLog(how.reduce(mutated, text)), 'xml');
-    }), { numRuns: 400 });
+    fc.assert(
+      fc.property(fc.constantFrom(...logs), fc.array(mutation, { minLength: 1, maxLength: 3 }), (text, how) => {
+        expectSoundNumbers(parseDeviceLog(how.reduce(mutated, text)), 'xml');
+      }),
+      { numRuns: 400 },
+    );
   });
 
   it('survive anything', () => {
@@ -101,12 +128,17 @@ describe('parsers', () => {
 
   it('never take the beginning of a table for a table, unless it ends with a border', () => {
     const [, ...boxes] = tables;
-    fc.assert(fc.property(fc.constantFrom(...boxes), fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), (text, at) => {
-      const border = text.split('\n')[0] ?? '';
-      const cut = text.slice(0, Math.floor(at * text.trimEnd().length));
-      const read = [parseGpuInstances(cut), parseComputeInstances(cut), parseGpuInstanceProfiles(cut)].some((answer) => answer.kind === 'parsed');
-      expect(read && !cut.trimEnd().endsWith(`\n${border}`) && !cut.trimEnd().endsWith('-+')).toBe(false);
-    }), { numRuns: 1_000 });
+    fc.assert(
+      fc.property(fc.constantFrom(...boxes), fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), (text, at) => {
+        const border = text.split('\n')[0] ?? '';
+        const cut = text.slice(0, Math.floor(at * text.trimEnd().length));
+        const read = [parseGpuInstances(cut), parseComputeInstances(cut), parseGpuInstanceProfiles(cut)].some(
+          (answer) => answer.kind === 'parsed',
+        );
+        expect(read && !cut.trimEnd().endsWith(`\n${border}`) && !cut.trimEnd().endsWith('-+')).toBe(false);
+      }),
+      { numRuns: 1_000 },
+    );
   });
 
   it('never lose one line of a table without noticing', () => {
@@ -116,7 +148,9 @@ describe('parsers', () => {
       for (const at of lines.keys()) {
         const without = lines.toSpliced(at, 1).join('\n');
         const header = at < lines.findIndex((own) => own.startsWith('|==='));
-        const read = [parseGpuInstances(without), parseComputeInstances(without), parseGpuInstanceProfiles(without)].some((answer) => answer.kind === 'parsed');
+        const read = [parseGpuInstances(without), parseComputeInstances(without), parseGpuInstanceProfiles(without)].some(
+          (answer) => answer.kind === 'parsed',
+        );
         if (!header) expect(read, `without line ${at}`).toBe(false);
       }
     }
@@ -125,19 +159,27 @@ describe('parsers', () => {
 
 describe('single values', () => {
   it('are the printed number or absent', () => {
-    fc.assert(fc.property(fc.oneof(fc.string({ maxLength: 12 }), fc.constantFrom('[N/A]', 'N/A', '', ' ', '-', '+', '[Not Supported]', '0x10', '.5', '١')), (text) => {
-      for (const value of [printedNumber(text), printedAmount(text), printedId(text)]) {
-        if (value !== undefined) expect(text).toContain(String(Math.trunc(Math.abs(value))));
-        if (value === 0) expect(text).toMatch(/^\s*-?0/);
-      }
-      printedMode(text);
-      printedWord(text);
-    }), { numRuns: 3_000 });
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string({ maxLength: 12 }), fc.constantFrom('[N/A]', 'N/A', '', ' ', '-', '+', '[Not Supported]', '0x10', '.5', '١')),
+        (text) => {
+          for (const value of [printedNumber(text), printedAmount(text), printedId(text)]) {
+            if (value !== undefined) expect(text).toContain(String(Math.trunc(Math.abs(value))));
+            if (value === 0) expect(text).toMatch(/^\s*-?0/);
+          }
+          printedMode(text);
+          printedWord(text);
+        },
+      ),
+      { numRuns: 3_000 },
+    );
   });
 
   it('round-trip', () => {
-    fc.assert(fc.property(fc.integer({ min: 0, max: 1_000_000 }), fc.constantFrom('', ' MiB', ' W', ' %'), (value, unit) => {
-      expect(printedNumber(`${value}${unit}`)).toBe(value);
-    }));
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1_000_000 }), fc.constantFrom('', ' MiB', ' W', ' %'), (value, unit) => {
+        expect(printedNumber(`${value}${unit}`)).toBe(value);
+      }),
+    );
   });
 });

@@ -3,9 +3,9 @@ import type { Profile } from '@astrago/shared/domain/mig/profile';
 import { DriverFault } from '../app/ports.ts';
 import { type Asking, isHang } from './asking.ts';
 import type { GpuFacts } from './gpu-facts.ts';
-import { noInstances } from './parse-gpu-instances.ts';
 import { type GpuInstanceProfileRow, parseGpuInstanceProfiles } from './parse-gpu-instance-profiles.ts';
-import { parsePossiblePlacements, type PossiblePlacements } from './parse-possible-placements.ts';
+import { noInstances } from './parse-gpu-instances.ts';
+import { type PossiblePlacements, parsePossiblePlacements } from './parse-possible-placements.ts';
 import { joinProfiles } from './profile-listing.ts';
 import { oneGpu, rowsOf, type Scope } from './scope.ts';
 
@@ -44,17 +44,30 @@ export class ProfileBook {
     }
   }
 
-  #write(gpu: GpuFacts, scope: Scope, listed: { readonly rows: readonly GpuInstanceProfileRow[]; readonly placements: readonly PossiblePlacements[] }): void {
+  #write(
+    gpu: GpuFacts,
+    scope: Scope,
+    listed: { readonly rows: readonly GpuInstanceProfileRow[]; readonly placements: readonly PossiblePlacements[] },
+  ): void {
     const fresh = joinProfiles(rowsOf(scope, gpu.index, listed.rows), rowsOf(scope, gpu.index, listed.placements));
     const profiles = fresh.length > 0 ? fresh : this.profilesOf(gpu.uuid);
     this.#pages.set(gpu.uuid, { mode: gpu.migMode, profiles });
   }
 
-  async #list(scope: Scope, signal: AbortSignal): Promise<{ readonly rows: readonly GpuInstanceProfileRow[]; readonly placements: readonly PossiblePlacements[] }> {
+  async #list(
+    scope: Scope,
+    signal: AbortSignal,
+  ): Promise<{ readonly rows: readonly GpuInstanceProfileRow[]; readonly placements: readonly PossiblePlacements[] }> {
     const none = { text: noInstances, value: [] };
-    const rows = await this.#asking.ask({ args: ['mig', ...scope.select, '-lgip'], gpu: scope.gpu, read: parseGpuInstanceProfiles, none }, signal);
+    const rows = await this.#asking.ask(
+      { args: ['mig', ...scope.select, '-lgip'], gpu: scope.gpu, read: parseGpuInstanceProfiles, none },
+      signal,
+    );
     if (rows.length === 0) return { rows, placements: [] };
-    const placements = await this.#asking.ask({ args: ['mig', ...scope.select, '-lgipp'], gpu: scope.gpu, read: parsePossiblePlacements, none }, signal);
+    const placements = await this.#asking.ask(
+      { args: ['mig', ...scope.select, '-lgipp'], gpu: scope.gpu, read: parsePossiblePlacements, none },
+      signal,
+    );
     return { rows, placements };
   }
 }

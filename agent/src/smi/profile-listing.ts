@@ -1,4 +1,4 @@
-import { computeSlicesOf, parseProfileName, type Profile } from '@astrago/shared/domain/mig/profile';
+import { computeSlicesOf, type Profile, parseProfileName } from '@astrago/shared/domain/mig/profile';
 import type { GpuInstanceProfileRow } from './parse-gpu-instance-profiles.ts';
 import type { PossiblePlacements } from './parse-possible-placements.ts';
 

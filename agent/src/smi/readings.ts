@@ -1,7 +1,7 @@
 import { parseGpuUuid } from '@astrago/shared/domain/ids';
 import type { Reading } from '../app/ports.ts';
 import { parseQueryRows } from './parse-query-rows.ts';
-import { parsed, unreadable, type Parsed } from './parsed.ts';
+import { type Parsed, parsed, unreadable } from './parsed.ts';
 import { printedAmount, printedNumber } from './printed-value.ts';
 
 export const readingFields = ['uuid', 'utilization.gpu', 'memory.used', 'temperature.gpu', 'power.draw'] as const;

@@ -20,13 +20,23 @@ interface World extends Disposable {
   spoil(faults: unknown): void;
 }
 
+function firstOf<T>(items: readonly T[]): T {
+  const [first] = items;
+  if (first === undefined) throw new Error('there is none');
+  return first;
+}
+
 function world(model: string, gpuCount: number): World {
   const directory = mkdtempSync(join(tmpdir(), `life-${model}-`));
   createMachine({ directory, model, gpuCount, seed: 7 });
   return {
     driver: createSmiDriver({ program: join(directory, 'bin/nvidia-smi') }),
-    spoil: (faults) => { writeFileSync(join(directory, 'faults.json'), JSON.stringify(faults)); },
-    [Symbol.dispose]: () => { rmSync(directory, { recursive: true, force: true }); },
+    spoil: (faults) => {
+      writeFileSync(join(directory, 'faults.json'), JSON.stringify(faults));
+    },
+    [Symbol.dispose]: () => {
+      rmSync(directory, { recursive: true, force: true });
+    },
   };
 }
 
@@ -65,63 +75,73 @@ const lives: readonly { readonly model: string; readonly needsReset: boolean; re
 ];
 
 describe.concurrent('a life on', () => {
-  it.each(lives)('$model', async ({ model, needsReset, wanted }) => {
-    using here = world(model, 2);
-    const { driver } = here;
-    const [first, second] = (await driver.observe(signal)).gpus;
-    if (first === undefined || second === undefined) throw new Error('two GPUs expected');
-    const look = (): Promise<ObservedGpu> => driver.observeGpu(first.uuid, signal);
+  it.each(lives)(
+    '$model',
+    async ({ model, needsReset, wanted }) => {
+      using here = world(model, 2);
+      const { driver } = here;
+      const [first, second] = (await driver.observe(signal)).gpus;
+      if (first === undefined || second === undefined) throw new Error('two GPUs expected');
+      const look = (): Promise<ObservedGpu> => driver.observeGpu(first.uuid, signal);
 
-    expect(first).toMatchObject({ migCapable: true, migEnabled: false, slices: [] });
-    expect(await codeOf(driver.createSlice(first.uuid, { profile: names('9g.99gb')[0]!, start: 0 }, signal))).toBe('unknown-profile');
+      expect(first).toMatchObject({ migCapable: true, migEnabled: false, slices: [] });
+      expect(await codeOf(driver.createSlice(first.uuid, { profile: firstOf(names('9g.99gb')), start: 0 }, signal))).toBe(
+        'unknown-profile',
+      );
 
-    here.spoil([{ match: { args: '-mig' }, action: { gpuBusy: needsReset } }]);
-    const change = await driver.setMigMode(first.uuid, true, signal);
-    here.spoil([]);
-    expect(change).toBe(needsReset ? 'pending' : 'done');
-    if (change === 'pending') {
-      expect(await look()).toMatchObject({ migEnabled: false, migPending: true });
-      await driver.resetGpu(first.uuid, signal);
-    }
-    const empty = await look();
-    expect(empty).toMatchObject({ migEnabled: true, migPending: undefined, slices: [] });
-    const known = findCatalogModelByName(empty.model);
-    expect(known && differencesFromCatalog(known, empty.profiles)).toEqual([]);
-    expect(known?.modeChangeNeedsReset).toBe(needsReset);
+      here.spoil([{ match: { args: '-mig' }, action: { gpuBusy: needsReset } }]);
+      const change = await driver.setMigMode(first.uuid, true, signal);
+      here.spoil([]);
+      expect(change).toBe(needsReset ? 'pending' : 'done');
+      if (change === 'pending') {
+        expect(await look()).toMatchObject({ migEnabled: false, migPending: true });
+        await driver.resetGpu(first.uuid, signal);
+      }
+      const empty = await look();
+      expect(empty).toMatchObject({ migEnabled: true, migPending: undefined, slices: [] });
+      const known = findCatalogModelByName(empty.model);
+      expect(known && differencesFromCatalog(known, empty.profiles)).toEqual([]);
+      expect(known?.modeChangeNeedsReset).toBe(needsReset);
 
-    const grid = gridOfGpu(empty);
-    const layout = arrange(grid, [], names(...wanted));
-    if (layout === undefined) throw new Error('no room');
-    for (const slice of layout) await driver.createSlice(first.uuid, slice, signal);
-    const full = await look();
-    expect(layoutOf(full)).toBe(formatLayout({ kind: 'mig', slices: layout }));
-    expect(isLegal(grid, full.slices)).toBe(true);
-    expect(new Set(full.slices.map((slice) => slice.migUuid)).size).toBe(layout.length);
-    for (const slice of full.slices) expect(slice).toMatchObject({ migUuid: expect.stringMatching(/^MIG-/), computeInstanceId: 0 });
-    expect(await codeOf(driver.createSlice(first.uuid, layout[0]!, signal))).toBe('insufficient-resources');
-    expect((await driver.observe(signal)).gpus.map(layoutOf)).toEqual([layoutOf(full), 'whole']);
+      const grid = gridOfGpu(empty);
+      const layout = arrange(grid, [], names(...wanted));
+      if (layout === undefined) throw new Error('no room');
+      for (const slice of layout) await driver.createSlice(first.uuid, slice, signal);
+      const full = await look();
+      expect(layoutOf(full)).toBe(formatLayout({ kind: 'mig', slices: layout }));
+      expect(isLegal(grid, full.slices)).toBe(true);
+      expect(new Set(full.slices.map((slice) => slice.migUuid)).size).toBe(layout.length);
+      for (const slice of full.slices) expect(slice).toMatchObject({ migUuid: expect.stringMatching(/^MIG-/), computeInstanceId: 0 });
+      expect(await codeOf(driver.createSlice(first.uuid, firstOf(layout), signal))).toBe('insufficient-resources');
+      expect((await driver.observe(signal)).gpus.map(layoutOf)).toEqual([layoutOf(full), 'whole']);
 
-    const [gone, ...kept] = full.slices;
-    if (gone === undefined) throw new Error('no slice');
-    await driver.destroySlice(first.uuid, gone.gpuInstanceId, signal);
-    expect((await look()).slices).toEqual(kept);
-    expect(await codeOf(driver.destroySlice(first.uuid, gone.gpuInstanceId, signal))).toBe('not-found');
-    await driver.createSlice(first.uuid, gone, signal);
-    expect(layoutOf(await look())).toBe(layoutOf(full));
+      const [gone, ...kept] = full.slices;
+      if (gone === undefined) throw new Error('no slice');
+      await driver.destroySlice(first.uuid, gone.gpuInstanceId, signal);
+      expect((await look()).slices).toEqual(kept);
+      expect(await codeOf(driver.destroySlice(first.uuid, gone.gpuInstanceId, signal))).toBe('not-found');
+      await driver.createSlice(first.uuid, gone, signal);
+      expect(layoutOf(await look())).toBe(layoutOf(full));
 
-    expect(await driver.observeProcesses(signal)).toEqual([]);
-    expect(await driver.readings(signal)).toMatchObject([
-      { gpuUuid: first.uuid, utilizationRatio: undefined, temperatureCelsius: expect.any(Number), powerWatts: expect.any(Number) },
-      { gpuUuid: second.uuid, utilizationRatio: expect.any(Number) },
-    ]);
+      expect(await driver.observeProcesses(signal)).toEqual([]);
+      expect(await driver.readings(signal)).toMatchObject([
+        { gpuUuid: first.uuid, utilizationRatio: undefined, temperatureCelsius: expect.any(Number), powerWatts: expect.any(Number) },
+        { gpuUuid: second.uuid, utilizationRatio: expect.any(Number) },
+      ]);
 
-    for (const slice of (await look()).slices) await driver.destroySlice(first.uuid, slice.gpuInstanceId, signal);
-    // Looks at the same time must not make the change a pending one.
-    const [off] = await Promise.all([driver.setMigMode(first.uuid, false, signal), driver.readings(signal), driver.observeGpu(second.uuid, signal)]);
-    expect(off).toBe('done');
-    expect(await look()).toMatchObject({ migEnabled: false, migPending: undefined, slices: [] });
-    expect(driver.hungCommands()).toBe(0);
-  }, 30_000);
+      for (const slice of (await look()).slices) await driver.destroySlice(first.uuid, slice.gpuInstanceId, signal);
+      // Looks at the same time must not make the change a pending one.
+      const [off] = await Promise.all([
+        driver.setMigMode(first.uuid, false, signal),
+        driver.readings(signal),
+        driver.observeGpu(second.uuid, signal),
+      ]);
+      expect(off).toBe('done');
+      expect(await look()).toMatchObject({ migEnabled: false, migPending: undefined, slices: [] });
+      expect(driver.hungCommands()).toBe(0);
+    },
+    30_000,
+  );
 });
 
 describe.concurrent('on a simulated machine', () => {
@@ -132,27 +152,33 @@ describe.concurrent('on a simulated machine', () => {
     if (gpu === undefined) throw new Error('no GPU');
     await driver.setMigMode(gpu.uuid, true, signal);
     here.spoil([{ match: { args: '-cgi' }, action: { dieAfterSteps: 1 } }]);
-    await codeOf(driver.createSlice(gpu.uuid, { profile: names('3g.40gb')[0]!, start: 4 }, signal));
+    await codeOf(driver.createSlice(gpu.uuid, { profile: firstOf(names('3g.40gb')), start: 4 }, signal));
     here.spoil([]);
 
     const half = (await driver.observeGpu(gpu.uuid, signal)).slices;
     expect(half).toMatchObject([{ profile: '3g.40gb', start: 4, computeInstanceId: undefined, migUuid: undefined }]);
     await driver.completeSlice(gpu.uuid, half[0]?.gpuInstanceId ?? -1, signal);
 
-    expect((await driver.observeGpu(gpu.uuid, signal)).slices).toMatchObject([{ computeInstanceId: expect.any(Number), migUuid: expect.stringMatching(/^MIG-/) }]);
+    expect((await driver.observeGpu(gpu.uuid, signal)).slices).toMatchObject([
+      { computeInstanceId: expect.any(Number), migUuid: expect.stringMatching(/^MIG-/) },
+    ]);
   }, 30_000);
 
-  it.each([true, false])('a lost GPU does not hide the others (aborting: %s)', async (aborts) => {
-    using here = world('h100-80gb', 3);
-    const { driver } = here;
-    const all = (await driver.observe(signal)).gpus.map((gpu) => gpu.uuid);
+  it.each([true, false])(
+    'a lost GPU does not hide the others (aborting: %s)',
+    async (aborts) => {
+      using here = world('h100-80gb', 3);
+      const { driver } = here;
+      const all = (await driver.observe(signal)).gpus.map((gpu) => gpu.uuid);
 
-    here.spoil({ gpuLost: { uuid: all[1], aborts } });
+      here.spoil({ gpuLost: { uuid: all[1], aborts } });
 
-    expect((await driver.observe(signal)).gpus.map((gpu) => gpu.uuid)).toEqual([all[0], all[2]]);
-    expect(await codeOf(driver.observeGpu(all[1]!, signal))).toBe('gpu-lost');
-    expect((await driver.readings(signal)).map((own) => own.gpuUuid)).toEqual([all[0], all[2]]);
-  }, 30_000);
+      expect((await driver.observe(signal)).gpus.map((gpu) => gpu.uuid)).toEqual([all[0], all[2]]);
+      expect(await codeOf(driver.observeGpu(firstOf(all.slice(1)), signal))).toBe('gpu-lost');
+      expect((await driver.readings(signal)).map((own) => own.gpuUuid)).toEqual([all[0], all[2]]);
+    },
+    30_000,
+  );
 
   it('a machine without its driver is called so', async () => {
     using here = world('l40s', 1);

@@ -3,7 +3,7 @@ import { type LiveSlice, overlaps } from '@astrago/shared/domain/mig/slice';
 import type { ComputeInstanceRow } from './parse-compute-instances.ts';
 import type { GpuInstanceRow } from './parse-gpu-instances.ts';
 import type { ListedMigDevice } from './parse-gpu-list.ts';
-import { parsed, unreadable, type Parsed } from './parsed.ts';
+import { type Parsed, parsed, unreadable } from './parsed.ts';
 
 /**
  * The slices of one GPU, from three listings taken one after the other, ordered by start.
@@ -35,7 +35,8 @@ export function joinSlices(
     });
   }
   const orphan = computeInstances.find((row) => !slices.some((slice) => slice.gpuInstanceId === row.gpuInstanceId));
-  if (orphan !== undefined) return unreadable(`compute instance ${orphan.computeInstanceId} in no GPU instance`, String(orphan.gpuInstanceId));
+  if (orphan !== undefined)
+    return unreadable(`compute instance ${orphan.computeInstanceId} in no GPU instance`, String(orphan.gpuInstanceId));
   return parsed(slices.toSorted((a, b) => a.start - b.start));
 }
 
@@ -43,7 +44,10 @@ export function joinSlices(
  * `-L` names no instance (up to R460 it does, in the UUID itself), but lists devices by ascending GPU instance
  * and then compute instance. Believed only when every name agrees: a wrong UUID sends work to another slice.
  */
-function uuidsOf(computeInstances: readonly ComputeInstanceRow[], devices: readonly ListedMigDevice[]): ReadonlyMap<ComputeInstanceRow, string> {
+function uuidsOf(
+  computeInstances: readonly ComputeInstanceRow[],
+  devices: readonly ListedMigDevice[],
+): ReadonlyMap<ComputeInstanceRow, string> {
   const ordered = computeInstances.toSorted(byId);
   const agree = ordered.length === devices.length && ordered.every((row, at) => fits(row, devices[at]));
   return new Map(agree ? ordered.map((row, at) => [row, devices[at]?.uuid ?? '']) : []);

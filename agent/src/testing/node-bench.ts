@@ -143,7 +143,7 @@ export class NodeBench implements AsyncDisposable {
     return (this.state.inventory.current?.conditions.get(key) ?? []).map((condition) => `${condition.kind}: ${condition.detail}`);
   }
 
-  async reaches(id: string, kind: AllocationStatus['kind'], limitMs = 30_000): Promise<AllocationStatus> {
+  async reaches(id: string, kind: AllocationStatus['kind'], limitMs = 15_000): Promise<AllocationStatus> {
     return until(() => {
       const status = this.status(id);
       return status?.kind === kind && status;
@@ -154,8 +154,8 @@ export class NodeBench implements AsyncDisposable {
 
   async becomes(layout: string, index = 0): Promise<void> {
     const wanted = formatLayout(layoutOf(layout));
-    await until(() => this.live(index) === wanted, `GPU ${index} is ${wanted}`).catch((cause: unknown) => {
-      throw new Error(`GPU ${index} is ${this.live(index)}, not ${wanted}; ${this.conditions(this.gpu(index)).join('; ')}`, { cause });
+    await until(() => this.live(index) === wanted, `GPU ${index} is ${wanted}`, 15_000).catch((cause: unknown) => {
+      throw new Error(`GPU ${index} is ${this.live(index)} (${JSON.stringify(this.state.gpu(this.gpu(index))?.slices)}) said ${this.said.join(', ')}, not ${wanted}; ${this.conditions(this.gpu(index)).join('; ')}`, { cause });
     });
   }
 

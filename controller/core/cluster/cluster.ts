@@ -4,7 +4,14 @@ import type { Layout } from '@astrago/shared/domain/mig/layout';
 import { addUnits, noUnits, type SliceUnits } from '@astrago/shared/domain/units';
 import type { Change, Observation } from './change.ts';
 import type { ObservedGpu, ObservedNode } from './observed.ts';
-import { type AllocationRecord, hasEnded, type LayoutRecord, type NodeRecord, type WorkloadRecord, type WorkspaceRecord } from './records.ts';
+import {
+  type AllocationRecord,
+  hasEnded,
+  type LayoutRecord,
+  type NodeRecord,
+  type WorkloadRecord,
+  type WorkspaceRecord,
+} from './records.ts';
 
 /**
  * The working set: all live workloads, allocations, layouts, nodes and workspaces, with the indexes that a

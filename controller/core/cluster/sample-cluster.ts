@@ -54,7 +54,11 @@ export const a30 = { model: 'NVIDIA A30', grid: a30Grid };
 export const l40s = { model: 'NVIDIA L40S', grid: undefined };
 
 export function sampleGpuUuid(node: string, index: number): GpuUuid {
-  const hex = [...`${node}/${index}`].map((letter) => letter.charCodeAt(0).toString(16)).join('').padStart(32, '0').slice(-32);
+  const hex = [...`${node}/${index}`]
+    .map((letter) => letter.charCodeAt(0).toString(16))
+    .join('')
+    .padStart(32, '0')
+    .slice(-32);
   return `GPU-${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as GpuUuid;
 }
 

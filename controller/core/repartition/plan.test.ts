@@ -1,10 +1,10 @@
-import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
 import type { AllocationId } from '@astrago/shared/domain/ids';
 import { isLegal } from '@astrago/shared/domain/mig/layout';
 import type { ProfileName } from '@astrago/shared/domain/mig/profile';
 import { type LayoutRequest, parseLayoutRequest } from '@astrago/shared/domain/mig/request';
 import { formatSlice, parseSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
 import type { Cluster } from '../cluster/cluster.ts';
 import { h100, h100Grid, l40s, sampleCluster, sampleGpuUuid, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
 import { planLayout } from './plan.ts';
@@ -30,7 +30,20 @@ function clusterWith(ordered: string, held: string): Cluster {
     const id = `alc_0000000${index + 1}` as AllocationId;
     const workload = sampleWorkload(index + 1, slice(wanted.profile), { phase: 'running', allocation: id });
     cluster.apply({ kind: 'workload', record: workload });
-    cluster.apply({ kind: 'allocation', record: { id, workload: workload.id, workspace: workload.workspace, node, devices: [{ gpu, slice: wanted }], units: { compute: 1, memory: 1 }, cpuMilli: 0, memoryMiB: 0, intent: 'run' } });
+    cluster.apply({
+      kind: 'allocation',
+      record: {
+        id,
+        workload: workload.id,
+        workspace: workload.workspace,
+        node,
+        devices: [{ gpu, slice: wanted }],
+        units: { compute: 1, memory: 1 },
+        cpuMilli: 0,
+        memoryMiB: 0,
+        intent: 'run',
+      },
+    });
   }
   cluster.keep();
   return cluster;
@@ -48,7 +61,10 @@ describe('planLayout', () => {
   });
 
   it('refuses by name when a used slice stands in the way', () => {
-    expect(planLayout(clusterWith('1g.10gb@0,1g.10gb@6', '1g.10gb@0,1g.10gb@6'), gpu, request('4g.40gb,1g.10gb*3'))).toMatchObject({ kind: 'blocked', blockers: ['w1'] });
+    expect(planLayout(clusterWith('1g.10gb@0,1g.10gb@6', '1g.10gb@0,1g.10gb@6'), gpu, request('4g.40gb,1g.10gb*3'))).toMatchObject({
+      kind: 'blocked',
+      blockers: ['w1'],
+    });
     expect(planLayout(clusterWith('2g.20gb@0', '2g.20gb@0'), gpu, request('3g.40gb'))).toMatchObject({ kind: 'blocked', blockers: ['w1'] });
     expect(planLayout(clusterWith('2g.20gb@0', '2g.20gb@0'), gpu, request('whole'))).toMatchObject({ kind: 'blocked', blockers: ['w1'] });
   });
@@ -56,8 +72,14 @@ describe('planLayout', () => {
   it('tells what the device cannot do from what is in the way', () => {
     const cluster = clusterWith('', '');
     expect(planLayout(cluster, gpu, request('4g.40gb*2'))).toMatchObject({ kind: 'impossible' });
-    expect(planLayout(cluster, gpu, request('3g.40gb@2'))).toEqual({ kind: 'impossible', text: '3g.40gb can start only at 0, 4, not at 2' });
-    expect(planLayout(cluster, gpu, request('3g.20gb'))).toMatchObject({ kind: 'impossible', text: expect.stringContaining('it offers 1g.10gb') });
+    expect(planLayout(cluster, gpu, request('3g.40gb@2'))).toEqual({
+      kind: 'impossible',
+      text: '3g.40gb can start only at 0, 4, not at 2',
+    });
+    expect(planLayout(cluster, gpu, request('3g.20gb'))).toMatchObject({
+      kind: 'impossible',
+      text: expect.stringContaining('it offers 1g.10gb'),
+    });
     expect(planLayout(cluster, sampleGpuUuid('a', 1), request('1g.10gb'))).toMatchObject({ kind: 'impossible' });
   });
 
@@ -67,7 +89,20 @@ describe('planLayout', () => {
     const id = 'alc_00000009' as AllocationId;
     const workload = sampleWorkload(9, whole(1), { phase: 'running', allocation: id });
     cluster.apply({ kind: 'workload', record: workload });
-    cluster.apply({ kind: 'allocation', record: { id, workload: workload.id, workspace: workload.workspace, node, devices: [{ gpu, slice: undefined }], units: { compute: 7, memory: 8 }, cpuMilli: 0, memoryMiB: 0, intent: 'run' } });
+    cluster.apply({
+      kind: 'allocation',
+      record: {
+        id,
+        workload: workload.id,
+        workspace: workload.workspace,
+        node,
+        devices: [{ gpu, slice: undefined }],
+        units: { compute: 7, memory: 8 },
+        cpuMilli: 0,
+        memoryMiB: 0,
+        intent: 'run',
+      },
+    });
 
     expect(planLayout(cluster, gpu, request('1g.10gb'))).toMatchObject({ kind: 'blocked', blockers: ['w9'] });
   });

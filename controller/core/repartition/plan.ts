@@ -44,7 +44,13 @@ export function planLayout(cluster: Cluster, uuid: GpuUuid, request: LayoutReque
   return planSlices(cluster, gpu, gpu.grid, request, held.slices);
 }
 
-function planSlices(cluster: Cluster, gpu: ObservedGpu, grid: MigGrid, request: Extract<LayoutRequest, { kind: 'mig' }>, held: readonly HeldSlice[]): LayoutAnswer {
+function planSlices(
+  cluster: Cluster,
+  gpu: ObservedGpu,
+  grid: MigGrid,
+  request: Extract<LayoutRequest, { kind: 'mig' }>,
+  held: readonly HeldSlice[],
+): LayoutAnswer {
   const { fixed, anywhere } = request;
   const alone = arrange(grid, fixed, anywhere);
   if (alone === undefined) return { kind: 'impossible', text: whyImpossible(grid, fixed, anywhere) };
@@ -57,15 +63,29 @@ function planSlices(cluster: Cluster, gpu: ObservedGpu, grid: MigGrid, request: 
     if (index < 0) unmatched.push(slice);
     else left.splice(index, 1);
   }
-  if (unmatched.length > 0) return blocked(unmatched.map((slice) => slice.workload), `the layout has no place for ${unmatched.map(formatSlice).join(', ')}`);
-  const kept = [...held.map(({ profile, start }) => ({ profile, start })), ...fixed.filter((slice) => !held.some((other) => sameSlice(other, slice)))];
+  if (unmatched.length > 0)
+    return blocked(
+      unmatched.map((slice) => slice.workload),
+      `the layout has no place for ${unmatched.map(formatSlice).join(', ')}`,
+    );
+  const kept = [
+    ...held.map(({ profile, start }) => ({ profile, start })),
+    ...fixed.filter((slice) => !held.some((other) => sameSlice(other, slice))),
+  ];
   const slices = violationsOf(grid, kept).length > 0 ? undefined : arrangeKeepingFree(cluster, gpu, grid, kept, left);
-  if (slices === undefined) return blocked(inTheWay(grid, held, fixed, anywhere), 'the slices in use stand where the layout needs the room');
+  if (slices === undefined)
+    return blocked(inTheWay(grid, held, fixed, anywhere), 'the slices in use stand where the layout needs the room');
   return plan(cluster, gpu, { kind: 'mig', slices: inOrder(slices) }, held);
 }
 
 /** Free slices of the present layout are re-used where the wish has room for them, so that less is destroyed. */
-function arrangeKeepingFree(cluster: Cluster, gpu: ObservedGpu, grid: MigGrid, kept: readonly WantedSlice[], wanted: readonly ProfileName[]): readonly WantedSlice[] | undefined {
+function arrangeKeepingFree(
+  cluster: Cluster,
+  gpu: ObservedGpu,
+  grid: MigGrid,
+  kept: readonly WantedSlice[],
+  wanted: readonly ProfileName[],
+): readonly WantedSlice[] | undefined {
   const layout = cluster.layoutOf(gpu);
   const present = layout.kind === 'mig' ? layout.slices : [];
   const left = [...wanted];
@@ -80,7 +100,12 @@ function arrangeKeepingFree(cluster: Cluster, gpu: ObservedGpu, grid: MigGrid, k
 }
 
 /** The fewest holders without which it would work, tried one by one; all of them when no single one is enough. */
-function inTheWay(grid: MigGrid, held: readonly HeldSlice[], fixed: readonly WantedSlice[], anywhere: readonly ProfileName[]): readonly string[] {
+function inTheWay(
+  grid: MigGrid,
+  held: readonly HeldSlice[],
+  fixed: readonly WantedSlice[],
+  anywhere: readonly ProfileName[],
+): readonly string[] {
   const works = (kept: readonly HeldSlice[]): boolean => {
     const left = [...anywhere];
     for (const slice of kept) {
@@ -116,7 +141,11 @@ function whyImpossible(grid: MigGrid, fixed: readonly WantedSlice[], anywhere: r
 
 function blocked(blockers: readonly string[], what: string): LayoutAnswer {
   const names = [...new Set(blockers)].sort();
-  return { kind: 'blocked', blockers: names, text: `${what}; in the way: ${names.join(', ')}. Stop ${names.length === 1 ? 'it' : 'them'}, wait, or ask for a layout that keeps ${names.length === 1 ? 'its slice' : 'their slices'}` };
+  return {
+    kind: 'blocked',
+    blockers: names,
+    text: `${what}; in the way: ${names.join(', ')}. Stop ${names.length === 1 ? 'it' : 'them'}, wait, or ask for a layout that keeps ${names.length === 1 ? 'its slice' : 'their slices'}`,
+  };
 }
 
 function holders(cluster: Cluster, gpu: ObservedGpu): { readonly whole: string | undefined; readonly slices: readonly HeldSlice[] } {
@@ -147,7 +176,12 @@ function plan(cluster: Cluster, gpu: ObservedGpu, layout: Layout, held: readonly
   return { kind: 'plan', layout, keep, create, destroy, modeChange, text: describe(keep, create, destroy, modeChange) };
 }
 
-function describe(keep: LayoutPlan['keep'], create: readonly WantedSlice[], destroy: readonly WantedSlice[], modeChange: LayoutPlan['modeChange']): string {
+function describe(
+  keep: LayoutPlan['keep'],
+  create: readonly WantedSlice[],
+  destroy: readonly WantedSlice[],
+  modeChange: LayoutPlan['modeChange'],
+): string {
   const parts = [
     ...(modeChange === 'none' ? [] : [`${modeChange} MIG mode`]),
     ...keep.map((slice) => `keep ${formatSlice(slice)}${slice.workload === undefined ? '' : ` (in use by ${slice.workload})`}`),

@@ -1,6 +1,6 @@
+import type { WorkspaceName } from '@astrago/shared/domain/ids';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { WorkspaceName } from '@astrago/shared/domain/ids';
 import { auditInvariants } from '../audit.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { GpuAsk, WorkloadRecord } from '../cluster/records.ts';
@@ -21,7 +21,10 @@ function round(cluster: Cluster, nextId = allocationIds()): ReturnType<typeof de
     const workload = cluster.workloads.get(bind.workload);
     if (workload === undefined) throw new Error('bound work exists');
     applyBind(cluster, workload, bind);
-    cluster.apply({ kind: 'workload', record: stepWorkload(workload, { kind: 'bound', allocation: bind.allocation, placement: bind.placement, atMs: 0 }) });
+    cluster.apply({
+      kind: 'workload',
+      record: stepWorkload(workload, { kind: 'bound', allocation: bind.allocation, placement: bind.placement, atMs: 0 }),
+    });
   }
   cluster.keep();
   return decision;
@@ -30,16 +33,34 @@ function round(cluster: Cluster, nextId = allocationIds()): ReturnType<typeof de
 /** All of the cluster; maps as sets of entries, since no decision may depend on their order. */
 function snapshot(cluster: Cluster): string {
   const maps = [cluster.workloads, cluster.allocations, cluster.layouts, cluster.nodes, cluster.workspaces, cluster.observed];
-  return JSON.stringify([maps.map((map) => [...map.entries()].sort(([a], [b]) => (a < b ? -1 : 1))), cluster.queue(), cluster.revision, cluster.gpus().map((gpu) => cluster.allocationsOnGpu(gpu.uuid).map((allocation) => allocation.id).sort())]);
+  return JSON.stringify([
+    maps.map((map) => [...map.entries()].sort(([a], [b]) => (a < b ? -1 : 1))),
+    cluster.queue(),
+    cluster.revision,
+    cluster.gpus().map((gpu) =>
+      cluster
+        .allocationsOnGpu(gpu.uuid)
+        .map((allocation) => allocation.id)
+        .sort(),
+    ),
+  ]);
 }
 
 const asks: fc.Arbitrary<GpuAsk> = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom('1g.10gb', '1g.20gb', '2g.20gb', '3g.40gb', '4g.40gb', '7g.80gb', '1g.10gb+me', '1g.6gb', '2g.12gb', '9g.99gb').map(slice) },
+  {
+    weight: 6,
+    arbitrary: fc
+      .constantFrom('1g.10gb', '1g.20gb', '2g.20gb', '3g.40gb', '4g.40gb', '7g.80gb', '1g.10gb+me', '1g.6gb', '2g.12gb', '9g.99gb')
+      .map(slice),
+  },
   { weight: 2, arbitrary: fc.integer({ min: 1, max: 4 }).map(whole) },
   { weight: 1, arbitrary: fc.constant<GpuAsk>({ kind: 'none' }) },
 );
 
-const work = fc.array(fc.record({ ask: asks, cpuMilli: fc.integer({ min: 0, max: 40_000 }), priority: fc.integer({ min: 0, max: 2 }), ends: fc.boolean() }), { maxLength: 40 });
+const work = fc.array(
+  fc.record({ ask: asks, cpuMilli: fc.integer({ min: 0, max: 40_000 }), priority: fc.integer({ min: 0, max: 2 }), ends: fc.boolean() }),
+  { maxLength: 40 },
+);
 
 function mixedCluster(): Cluster {
   return sampleCluster([
@@ -51,7 +72,10 @@ function mixedCluster(): Cluster {
 describe('decide', () => {
   it('places seven of ten 1g.10gb on one H100 and lets three wait', () => {
     const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
-    submit(cluster, Array.from({ length: 10 }, (_, index) => sampleWorkload(index, slice('1g.10gb'))));
+    submit(
+      cluster,
+      Array.from({ length: 10 }, (_, index) => sampleWorkload(index, slice('1g.10gb'))),
+    );
 
     const decision = round(cluster);
 
@@ -62,7 +86,12 @@ describe('decide', () => {
 
   it('packs small slices on the GPU that is already open and leaves a whole one free', () => {
     const cluster = sampleCluster([{ name: 'a', gpus: [h100, h100] }]);
-    submit(cluster, [sampleWorkload(1, slice('1g.10gb')), sampleWorkload(2, slice('2g.20gb')), sampleWorkload(3, slice('3g.40gb')), sampleWorkload(4, whole(1))]);
+    submit(cluster, [
+      sampleWorkload(1, slice('1g.10gb')),
+      sampleWorkload(2, slice('2g.20gb')),
+      sampleWorkload(3, slice('3g.40gb')),
+      sampleWorkload(4, whole(1)),
+    ]);
 
     const { binds } = round(cluster);
 
@@ -73,7 +102,11 @@ describe('decide', () => {
 
   it('takes higher priority first and equal priority in order of submission', () => {
     const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
-    submit(cluster, [sampleWorkload(1, whole(1)), sampleWorkload(2, whole(1), { priority: 5 }), sampleWorkload(3, whole(1), { priority: 5 })]);
+    submit(cluster, [
+      sampleWorkload(1, whole(1)),
+      sampleWorkload(2, whole(1), { priority: 5 }),
+      sampleWorkload(3, whole(1), { priority: 5 }),
+    ]);
 
     const { binds, waiting } = round(cluster);
 
@@ -84,7 +117,12 @@ describe('decide', () => {
   it('keeps a workspace within its limit in slice units', () => {
     const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
     cluster.apply({ kind: 'workspace', record: { name: 'default' as WorkspaceName, limit: { compute: 3, memory: undefined } } });
-    submit(cluster, [sampleWorkload(1, slice('2g.20gb')), sampleWorkload(2, slice('2g.20gb')), sampleWorkload(3, slice('1g.10gb')), sampleWorkload(4, slice('7g.80gb'))]);
+    submit(cluster, [
+      sampleWorkload(1, slice('2g.20gb')),
+      sampleWorkload(2, slice('2g.20gb')),
+      sampleWorkload(3, slice('1g.10gb')),
+      sampleWorkload(4, slice('7g.80gb')),
+    ]);
 
     const { binds, waiting } = round(cluster);
 
@@ -96,7 +134,10 @@ describe('decide', () => {
     fc.assert(
       fc.property(work, (items) => {
         const cluster = mixedCluster();
-        submit(cluster, items.map((item, index) => sampleWorkload(index, item.ask, { cpuMilli: item.cpuMilli, priority: item.priority })));
+        submit(
+          cluster,
+          items.map((item, index) => sampleWorkload(index, item.ask, { cpuMilli: item.cpuMilli, priority: item.priority })),
+        );
         const before = snapshot(cluster);
 
         const first = decide(cluster, allocationIds());
@@ -113,8 +154,15 @@ describe('decide', () => {
         const cluster = mixedCluster();
         const nextId = allocationIds();
         let sequence = 0;
+        const next = (): number => {
+          sequence += 1;
+          return sequence;
+        };
         for (const items of [first, second]) {
-          submit(cluster, items.map((item) => sampleWorkload((sequence += 1), item.ask, { cpuMilli: item.cpuMilli, priority: item.priority })));
+          submit(
+            cluster,
+            items.map((item) => sampleWorkload(next(), item.ask, { cpuMilli: item.cpuMilli, priority: item.priority })),
+          );
           const { binds, waiting } = round(cluster, nextId);
           expect(auditInvariants(cluster)).toEqual([]);
           expect(new Set([...binds, ...waiting].map((one) => one.workload)).size).toBe(binds.length + waiting.length);
@@ -122,7 +170,14 @@ describe('decide', () => {
             if (items[index]?.ends !== true) continue;
             const workload = cluster.workloads.get(bind.workload);
             if (workload === undefined) continue;
-            cluster.apply({ kind: 'workload', record: stepWorkload(workload, { kind: 'observed', state: { kind: 'exited', exitCode: 0, startedAtMs: 1, endedAtMs: 2 }, atMs: 2 }) });
+            cluster.apply({
+              kind: 'workload',
+              record: stepWorkload(workload, {
+                kind: 'observed',
+                state: { kind: 'exited', exitCode: 0, startedAtMs: 1, endedAtMs: 2 },
+                atMs: 2,
+              }),
+            });
             cluster.apply({ kind: 'allocation-released', id: bind.allocation });
             cluster.keep();
           }
@@ -137,12 +192,18 @@ describe('decide', () => {
     fc.assert(
       fc.property(work, work, (first, second) => {
         const cluster = mixedCluster();
-        submit(cluster, first.map((item, index) => sampleWorkload(index, item.ask)));
+        submit(
+          cluster,
+          first.map((item, index) => sampleWorkload(index, item.ask)),
+        );
         const nextId = allocationIds();
         round(cluster, nextId);
         const held = [...cluster.allocations.values()];
 
-        submit(cluster, second.map((item, index) => sampleWorkload(1000 + index, item.ask)));
+        submit(
+          cluster,
+          second.map((item, index) => sampleWorkload(1000 + index, item.ask)),
+        );
         round(cluster, nextId);
 
         for (const allocation of held) expect(cluster.allocations.get(allocation.id)).toEqual(allocation);
@@ -156,7 +217,10 @@ describe('decide', () => {
 describe('explain', () => {
   it('names in one sentence what is in the way of an eighth 1g.10gb and what would help', () => {
     const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
-    submit(cluster, Array.from({ length: 8 }, (_, index) => sampleWorkload(index + 1, slice('1g.10gb'))));
+    submit(
+      cluster,
+      Array.from({ length: 8 }, (_, index) => sampleWorkload(index + 1, slice('1g.10gb'))),
+    );
     round(cluster);
 
     const answer = explain(cluster, sampleWorkload(8, slice('1g.10gb')).id);
@@ -182,7 +246,10 @@ describe('explain', () => {
     fc.assert(
       fc.property(work, (items) => {
         const cluster = mixedCluster();
-        submit(cluster, items.map((item, index) => sampleWorkload(index, item.ask)));
+        submit(
+          cluster,
+          items.map((item, index) => sampleWorkload(index, item.ask)),
+        );
         const { waiting } = round(cluster);
         const before = snapshot(cluster);
         for (const { workload } of waiting.slice(0, 3)) {

@@ -43,7 +43,10 @@ export function explain(cluster: Cluster, id: WorkloadId): Explanation | undefin
 /** What the queue before it takes in this round is not there for it. */
 function giveOthersTheirPlaces(cluster: Cluster, workload: WorkloadRecord): void {
   let made = 0;
-  const decision = decide(cluster, () => `trial_${String((made += 1)).padStart(8, '0')}` as AllocationId);
+  const decision = decide(cluster, () => {
+    made += 1;
+    return `trial_${String(made).padStart(8, '0')}` as AllocationId;
+  });
   for (const bind of decision.binds) {
     const other = cluster.workloads.get(bind.workload);
     if (other !== undefined && other.id !== workload.id) applyBind(cluster, other, bind);
@@ -63,7 +66,12 @@ const namesMax = 8;
 const holdersMax = 16;
 
 function remediesFor(cluster: Cluster, workload: WorkloadRecord): readonly Remedy[] {
-  return [...stopRemedies(cluster, workload), ...limitRemedies(cluster, workload), ...nodeRemedies(cluster, workload), ...pinRemedies(cluster, workload)];
+  return [
+    ...stopRemedies(cluster, workload),
+    ...limitRemedies(cluster, workload),
+    ...nodeRemedies(cluster, workload),
+    ...pinRemedies(cluster, workload),
+  ];
 }
 
 function stopRemedies(cluster: Cluster, workload: WorkloadRecord): readonly Remedy[] {
@@ -86,7 +94,9 @@ function stopRemedies(cluster: Cluster, workload: WorkloadRecord): readonly Reme
 
 function stopText(names: readonly string[]): string {
   if (names.length === 1) return `stopping ${names[0]}`;
-  return names.length > namesMax ? `stopping any one of many, for example ${names.slice(0, 3).join(', ')}` : `stopping any one of ${list(names, 'or')}`;
+  return names.length > namesMax
+    ? `stopping any one of many, for example ${names.slice(0, 3).join(', ')}`
+    : `stopping any one of ${list(names, 'or')}`;
 }
 
 function smallestSetOnOneNode(
@@ -126,22 +136,32 @@ function limitRemedies(cluster: Cluster, workload: WorkloadRecord): readonly Rem
       ...(record.limit.compute !== undefined && need.compute > record.limit.compute ? [`${need.compute} compute slices`] : []),
       ...(record.limit.memory !== undefined && need.memory > record.limit.memory ? [`${need.memory} memory slices`] : []),
     ];
-    return parts.length === 0 ? [] : [{ kind: 'raise-limit' as const, text: `raising the limit of workspace ${workload.workspace} to ${list(parts, 'and')}` }];
+    return parts.length === 0
+      ? []
+      : [{ kind: 'raise-limit' as const, text: `raising the limit of workspace ${workload.workspace} to ${list(parts, 'and')}` }];
   });
 }
 
 function nodeRemedies(cluster: Cluster, workload: WorkloadRecord): readonly Remedy[] {
   return [...cluster.nodes.values()]
-    .filter((node) => node.cordoned && fitsAfter(cluster, workload, () => cluster.apply({ kind: 'node', record: { ...node, cordoned: false } })))
+    .filter(
+      (node) => node.cordoned && fitsAfter(cluster, workload, () => cluster.apply({ kind: 'node', record: { ...node, cordoned: false } })),
+    )
     .slice(0, namesMax)
     .map((node) => ({ kind: 'uncordon', text: `uncordoning node ${node.name}` }));
 }
 
 function pinRemedies(cluster: Cluster, workload: WorkloadRecord): readonly Remedy[] {
   return [...cluster.layouts.values()]
-    .filter((layout) => layout.pinned && fitsAfter(cluster, workload, () => cluster.apply({ kind: 'layout', record: { ...layout, pinned: false } })))
+    .filter(
+      (layout) =>
+        layout.pinned && fitsAfter(cluster, workload, () => cluster.apply({ kind: 'layout', record: { ...layout, pinned: false } })),
+    )
     .slice(0, namesMax)
-    .map((layout) => ({ kind: 'unpin', text: `giving the layout of ${layout.node}/${cluster.gpu(layout.gpu)?.index ?? layout.gpu} back to the scheduler` }));
+    .map((layout) => ({
+      kind: 'unpin',
+      text: `giving the layout of ${layout.node}/${cluster.gpu(layout.gpu)?.index ?? layout.gpu} back to the scheduler`,
+    }));
 }
 
 function list(names: readonly string[], word: 'and' | 'or'): string {
@@ -150,13 +170,25 @@ function list(names: readonly string[], word: 'and' | 'or'): string {
 
 function askText(workload: WorkloadRecord): string {
   const what =
-    workload.ask.kind === 'slice' ? `a ${workload.ask.profile} slice` : workload.ask.kind === 'whole' ? `${workload.ask.count} whole GPU${workload.ask.count === 1 ? '' : 's'} on one node` : 'a node';
+    workload.ask.kind === 'slice'
+      ? `a ${workload.ask.profile} slice`
+      : workload.ask.kind === 'whole'
+        ? `${workload.ask.count} whole GPU${workload.ask.count === 1 ? '' : 's'} on one node`
+        : 'a node';
   return workload.model === undefined ? what : `${what} of model ${workload.model}`;
 }
 
 function sentenceFor(cluster: Cluster, workload: WorkloadRecord, reasons: ReasonCounts, remedies: readonly Remedy[]): string {
-  const where = workload.ask.kind === 'none' ? `${cluster.observed.size} node${cluster.observed.size === 1 ? '' : 's'}` : `${cluster.gpus().length} GPU${cluster.gpus().length === 1 ? '' : 's'}`;
-  const counted = [...reasons].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).map(([reason, count]) => `${count}: ${waitingReasons[reason]}`);
-  const help = remedies.length === 0 ? 'nothing that can be changed here would make it fit' : `it fits after ${remedies.map((remedy) => remedy.text).join(', or after ')}`;
+  const where =
+    workload.ask.kind === 'none'
+      ? `${cluster.observed.size} node${cluster.observed.size === 1 ? '' : 's'}`
+      : `${cluster.gpus().length} GPU${cluster.gpus().length === 1 ? '' : 's'}`;
+  const counted = [...reasons]
+    .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
+    .map(([reason, count]) => `${count}: ${waitingReasons[reason]}`);
+  const help =
+    remedies.length === 0
+      ? 'nothing that can be changed here would make it fit'
+      : `it fits after ${remedies.map((remedy) => remedy.text).join(', or after ')}`;
   return `${workload.name} waits for ${askText(workload)}; of ${where} looked at, ${counted.join('; ')}; ${help}.`;
 }

@@ -1,6 +1,7 @@
 // Where a slice could go on one GPU, and how good that is.
-import { findProfile, type MigGrid } from '@astrago/shared/domain/mig/grid';
+
 import { freeStarts, openness } from '@astrago/shared/domain/mig/arrange';
+import { findProfile, type MigGrid } from '@astrago/shared/domain/mig/grid';
 import { inOrder } from '@astrago/shared/domain/mig/layout';
 import type { Profile, ProfileName } from '@astrago/shared/domain/mig/profile';
 import { formatSlice, overlaps, sameSlice, spanOf, type WantedSlice } from '@astrago/shared/domain/mig/slice';
@@ -24,7 +25,13 @@ export function fitSlice(view: GpuView, profileName: ProfileName): SliceAnswer {
   if (view.grid === undefined || profile === undefined) return { kind: 'no', reason: 'NoSuchProfileOnModel' };
   if (!view.healthy) return { kind: 'no', reason: 'DeviceUnhealthy' };
   if (view.heldWhole) return { kind: 'no', reason: 'WaitingForSlots' };
-  const candidate = view.pinned ? bestOf(view, view.grid, view.free.filter((slice) => slice.profile === profileName)) : bestAnywhere(view, view.grid, profile);
+  const candidate = view.pinned
+    ? bestOf(
+        view,
+        view.grid,
+        view.free.filter((slice) => slice.profile === profileName),
+      )
+    : bestAnywhere(view, view.grid, profile);
   if (candidate === undefined) return { kind: 'no', reason: whyNot(view, profile) };
   const leftover = view.freeUnits.memory - profile.size;
   return { kind: 'fits', fit: { ...candidate, leftover } };
@@ -39,9 +46,7 @@ function whyNot(view: GpuView, profile: Profile): WaitingReason {
 type Candidate = Omit<SliceFit, 'leftover'>;
 
 function bestOf(view: GpuView, grid: MigGrid, slices: readonly WantedSlice[]): Candidate | undefined {
-  return slices
-    .map((slice): Candidate => ({ slice, recut: undefined, openness: opennessAfter(grid, view.held, slice) }))
-    .sort(better)[0];
+  return slices.map((slice): Candidate => ({ slice, recut: undefined, openness: opennessAfter(grid, view.held, slice) })).sort(better)[0];
 }
 
 /** Free slices as they are, and every legal start between the held ones; free slices in the way give way. */

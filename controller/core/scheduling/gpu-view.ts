@@ -56,7 +56,10 @@ function heldUnits(grid: MigGrid | undefined, held: readonly WantedSlice[]): Sli
 /** Whether a model's name holds every word asked for: `h100`, `a100-sxm4-80gb`. */
 export function modelFits(model: string, asked: string | undefined): boolean {
   if (asked === undefined) return true;
-  const words = asked.toLowerCase().split(/[^a-z0-9.]+/).filter((word) => word !== '');
+  const words = asked
+    .toLowerCase()
+    .split(/[^a-z0-9.]+/)
+    .filter((word) => word !== '');
   const name = model.toLowerCase();
   return words.every((word) => name.includes(word));
 }

@@ -11,7 +11,9 @@ import { type GpuView, modelFits, viewGpu } from './gpu-view.ts';
 /** Why, and for how many GPUs (nodes where the ask has no GPU, 1 where the reason is about the ask itself). */
 export type ReasonCounts = ReadonlyMap<WaitingReason, number>;
 
-export type PlaceAnswer = { readonly kind: 'placed'; readonly placement: Placement } | { readonly kind: 'no'; readonly reasons: ReasonCounts };
+export type PlaceAnswer =
+  | { readonly kind: 'placed'; readonly placement: Placement }
+  | { readonly kind: 'no'; readonly reasons: ReasonCounts };
 
 export type Ask = Pick<WorkloadRecord, 'workspace' | 'ask' | 'model' | 'cpuMilli' | 'memoryMiB'>;
 
@@ -101,7 +103,13 @@ export function freeMemory(cluster: Cluster, node: ObservedNode): number {
   return cluster.allocationsOnNode(node.name).reduce((free, allocation) => free - allocation.memoryMiB, node.memoryMiB);
 }
 
-function sliceCandidates(cluster: Cluster, node: ObservedNode, ask: Ask, slice: Extract<GpuAsk, { kind: 'slice' }>, count: Count): readonly Candidate[] {
+function sliceCandidates(
+  cluster: Cluster,
+  node: ObservedNode,
+  ask: Ask,
+  slice: Extract<GpuAsk, { kind: 'slice' }>,
+  count: Count,
+): readonly Candidate[] {
   const found: Candidate[] = [];
   for (const gpu of node.gpus) {
     if (!modelFits(gpu.model, ask.model)) {
@@ -116,7 +124,13 @@ function sliceCandidates(cluster: Cluster, node: ObservedNode, ask: Ask, slice: 
   return found;
 }
 
-function sliceCandidate(cluster: Cluster, node: ObservedNode, view: GpuView, fit: SliceFit, ask: Extract<GpuAsk, { kind: 'slice' }>): Candidate {
+function sliceCandidate(
+  cluster: Cluster,
+  node: ObservedNode,
+  view: GpuView,
+  fit: SliceFit,
+  ask: Extract<GpuAsk, { kind: 'slice' }>,
+): Candidate {
   const units = view.grid === undefined ? noUnits : (profileUnits(view.grid, ask.profile) ?? noUnits);
   const layouts = layoutsFor(cluster, node, view, fit);
   return {
@@ -132,7 +146,13 @@ function layoutsFor(cluster: Cluster, node: ObservedNode, view: GpuView, fit: Sl
   return cluster.layouts.has(uuid) ? [] : [{ gpu: uuid, node: node.name, pinned: false, layout: cluster.layoutOf(view.gpu) }];
 }
 
-function wholeCandidates(cluster: Cluster, node: ObservedNode, ask: Ask, whole: Extract<GpuAsk, { kind: 'whole' }>, count: Count): readonly Candidate[] {
+function wholeCandidates(
+  cluster: Cluster,
+  node: ObservedNode,
+  ask: Ask,
+  whole: Extract<GpuAsk, { kind: 'whole' }>,
+  count: Count,
+): readonly Candidate[] {
   const free: GpuView[] = [];
   const refused = new Map<WaitingReason, number>();
   for (const gpu of node.gpus) {

@@ -37,11 +37,7 @@ export function bestStart(grid: MigGrid, kept: readonly WantedSlice[], profile: 
  * Exhaustive (a device has at most eight slices), largest profile first, so the answer is the same for any
  * order of `wanted`. The answer holds `kept` and the new slices.
  */
-export function arrange(
-  grid: MigGrid,
-  kept: readonly WantedSlice[],
-  wanted: readonly ProfileName[],
-): readonly WantedSlice[] | undefined {
+export function arrange(grid: MigGrid, kept: readonly WantedSlice[], wanted: readonly ProfileName[]): readonly WantedSlice[] | undefined {
   const profiles: Profile[] = [];
   for (const name of wanted) {
     const profile = findProfile(grid, name);

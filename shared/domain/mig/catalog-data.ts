@@ -209,7 +209,11 @@ export const catalogEntries: readonly CatalogEntry[] = [
   },
   {
     key: 'rtx-pro-6000',
-    productNames: ['NVIDIA RTX PRO 6000 Blackwell Server Edition', 'NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition', 'NVIDIA RTX PRO 6000 Blackwell Workstation Edition'],
+    productNames: [
+      'NVIDIA RTX PRO 6000 Blackwell Server Edition',
+      'NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition',
+      'NVIDIA RTX PRO 6000 Blackwell Workstation Edition',
+    ],
     modeChangeNeedsReset: false,
     profiles: [
       ['1g.24gb', 14, 3, [0, 3, 6, 9], 4, 23.62],

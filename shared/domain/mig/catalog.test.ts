@@ -20,17 +20,29 @@ interface RecordedModel {
     readonly computeSlices: number;
     readonly placements: { readonly start: readonly number[]; readonly size: number } | null;
   }[];
-  readonly maximalCombinations?: { readonly distinctPlacementLayouts: number; readonly multisets: readonly Readonly<Record<string, number>>[] };
+  readonly maximalCombinations?: {
+    readonly distinctPlacementLayouts: number;
+    readonly multisets: readonly Readonly<Record<string, number>>[];
+  };
 }
 
 const file = join(import.meta.dirname, '../../../test/fixtures/nvidia/mig-profiles.json');
 const recorded = (JSON.parse(readFileSync(file, 'utf8')) as { readonly models: readonly RecordedModel[] }).models;
 /** Without placements there is no grid. */
-const withPlacements = recorded.filter((model) => model.placementUnits !== null && model.giProfiles.every((profile) => profile.placements !== null));
+const withPlacements = recorded.filter(
+  (model) => model.placementUnits !== null && model.giProfiles.every((profile) => profile.placements !== null),
+);
 /** Keys of ours that are not the recorded ones. */
 const keys: Readonly<Record<string, string>> = {
-  'h100-80gb-sxm': 'h100-80gb', 'h100-80gb-pcie': 'h100-pcie-80gb', 'h100-94gb-nvl': 'h100-nvl-94gb', 'h100-96gb-gh200': 'gh200-96gb',
-  'b200-180gb': 'b200', 'gb200-186gb': 'gb200', 'gb300-278gb': 'gb300', 'b300-269gb': 'b300', 'rtx-pro-6000-blackwell': 'rtx-pro-6000',
+  'h100-80gb-sxm': 'h100-80gb',
+  'h100-80gb-pcie': 'h100-pcie-80gb',
+  'h100-94gb-nvl': 'h100-nvl-94gb',
+  'h100-96gb-gh200': 'gh200-96gb',
+  'b200-180gb': 'b200',
+  'gb200-186gb': 'gb200',
+  'gb300-278gb': 'gb300',
+  'b300-269gb': 'b300',
+  'rtx-pro-6000-blackwell': 'rtx-pro-6000',
 };
 
 function modelOf(own: RecordedModel): NonNullable<ReturnType<typeof findCatalogModel>> {
@@ -55,7 +67,10 @@ function maximalLayouts(grid: MigGrid): readonly (readonly WantedSlice[])[] {
 
 function multiset(layout: readonly WantedSlice[]): string {
   const counts = Object.groupBy(layout, (slice) => slice.profile);
-  return Object.entries(counts).map(([name, slices]) => `${name}*${slices?.length ?? 0}`).sort().join(',');
+  return Object.entries(counts)
+    .map(([name, slices]) => `${name}*${slices?.length ?? 0}`)
+    .sort()
+    .join(',');
 }
 
 describe('the catalog', () => {
@@ -69,14 +84,16 @@ describe('the catalog', () => {
     expect(model.grid.computeSlices).toBe(own.computeSlices);
     expect(model.grid.placementUnits).toBe(own.placementUnits);
     expect(model.modeChangeNeedsReset).toBe(own.migModeChange?.needsGpuReset);
-    expect(model.grid.profiles.map(({ memoryMiB: _memory, ...profile }) => profile)).toEqual(own.giProfiles.map((profile) => ({
-      name: profile.shortName,
-      gpuInstanceProfileId: profile.giProfileId,
-      computeSlices: profile.computeSlices,
-      size: profile.placements?.size,
-      starts: profile.placements?.start,
-      instancesMax: profile.instancesTotal,
-    })));
+    expect(model.grid.profiles.map(({ memoryMiB: _memory, ...profile }) => profile)).toEqual(
+      own.giProfiles.map((profile) => ({
+        name: profile.shortName,
+        gpuInstanceProfileId: profile.giProfileId,
+        computeSlices: profile.computeSlices,
+        size: profile.placements?.size,
+        starts: profile.placements?.start,
+        instancesMax: profile.instancesTotal,
+      })),
+    );
     for (const [at, profile] of own.giProfiles.entries()) {
       if (profile.memoryGiB !== null) expect(model.grid.profiles[at]?.memoryMiB).toBe(Math.round(profile.memoryGiB * 1024));
       expect(model.grid.profiles[at]?.memoryMiB).toBeGreaterThan(1_024);
@@ -84,14 +101,25 @@ describe('the catalog', () => {
     for (const name of model.productNames) expect(findCatalogModelByName(name)).toBe(model);
   });
 
-  it.each(withPlacements.map((own) => [own.key, own] as const))('allows on %s exactly the maximal layouts that were worked out', (_key, own) => {
-    const { grid } = modelOf(own);
-    const layouts = maximalLayouts({ ...grid, profiles: grid.profiles.filter((profile) => /^\d+g\.\d+gb$/.test(profile.name)) });
+  it.each(withPlacements.map((own) => [own.key, own] as const))(
+    'allows on %s exactly the maximal layouts that were worked out',
+    (_key, own) => {
+      const { grid } = modelOf(own);
+      const layouts = maximalLayouts({ ...grid, profiles: grid.profiles.filter((profile) => /^\d+g\.\d+gb$/.test(profile.name)) });
 
-    expect(layouts).toHaveLength(own.maximalCombinations?.distinctPlacementLayouts ?? -1);
-    expect([...new Set(layouts.map(multiset))].sort()).toEqual(
-      own.maximalCombinations?.multisets.map((counts) => Object.entries(counts).map(([name, count]) => `${name}*${count}`).sort().join(',')).sort());
-  });
+      expect(layouts).toHaveLength(own.maximalCombinations?.distinctPlacementLayouts ?? -1);
+      expect([...new Set(layouts.map(multiset))].sort()).toEqual(
+        own.maximalCombinations?.multisets
+          .map((counts) =>
+            Object.entries(counts)
+              .map(([name, count]) => `${name}*${count}`)
+              .sort()
+              .join(','),
+          )
+          .sort(),
+      );
+    },
+  );
 
   it('knows models by the names drivers print, and no other', () => {
     expect(findCatalogModelByName('NVIDIA H100 80GB HBM3')?.key).toBe('h100-80gb');
@@ -101,13 +129,22 @@ describe('the catalog', () => {
   });
 
   it('tells how a listing differs, and takes a shorter one for an older driver', () => {
-    const model = modelOf(withPlacements.find((own) => own.key === 'a100-40gb') ?? withPlacements[0]!);
+    const found = withPlacements.find((own) => own.key === 'a100-40gb');
+    if (found === undefined) throw new Error('no such model');
+    const model = modelOf(found);
     const [first, second, ...rest] = model.grid.profiles;
     if (first === undefined || second === undefined) throw new Error('no profiles');
 
     expect(differencesFromCatalog(model, model.grid.profiles)).toEqual([]);
     expect(differencesFromCatalog(model, rest)).toEqual([]);
-    expect(differencesFromCatalog(model, [{ ...first, gpuInstanceProfileId: 99 }, { ...second, starts: [0] }])).toEqual(
-      [{ profile: first.name, what: 'id' }, { profile: second.name, what: 'placements' }]);
+    expect(
+      differencesFromCatalog(model, [
+        { ...first, gpuInstanceProfileId: 99 },
+        { ...second, starts: [0] },
+      ]),
+    ).toEqual([
+      { profile: first.name, what: 'id' },
+      { profile: second.name, what: 'placements' },
+    ]);
   });
 });

@@ -28,7 +28,9 @@ export const catalogModels: readonly CatalogModel[] = catalogEntries.map((entry)
 });
 
 const byKey: ReadonlyMap<string, CatalogModel> = new Map(catalogModels.map((model) => [model.key, model]));
-const byName: ReadonlyMap<string, CatalogModel> = new Map(catalogModels.flatMap((model) => model.productNames.map((name) => [name, model] as const)));
+const byName: ReadonlyMap<string, CatalogModel> = new Map(
+  catalogModels.flatMap((model) => model.productNames.map((name) => [name, model] as const)),
+);
 
 /** By short key: `h100-80gb`. */
 export function findCatalogModel(key: string): CatalogModel | undefined {

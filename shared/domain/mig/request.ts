@@ -24,7 +24,8 @@ export function parseLayoutRequest(text: string): ParsedLayoutRequest {
     const part = raw.trim();
     const match = /^([^@*\s]+)(?:@(\d{1,2})|\*(\d{1,3}))?$/.exec(part);
     const profile = match?.[1] === undefined ? undefined : parseProfileName(match[1]);
-    if (profile === undefined) return { kind: 'unreadable', part, hint: 'write PROFILE, PROFILE@START or PROFILE*COUNT, for example 3g.40gb@0 or 1g.10gb*4' };
+    if (profile === undefined)
+      return { kind: 'unreadable', part, hint: 'write PROFILE, PROFILE@START or PROFILE*COUNT, for example 3g.40gb@0 or 1g.10gb*4' };
     if (match?.[2] !== undefined) {
       fixed.push({ profile, start: Number(match[2]) });
       continue;

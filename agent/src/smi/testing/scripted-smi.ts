@@ -50,11 +50,16 @@ export function scriptedSmi(replies: Readonly<Record<string, Reply>>): ScriptedS
     calls: () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []),
     answer,
     path: (name) => join(directory, name),
-    [Symbol.dispose]: () => { rmSync(directory, { recursive: true, force: true }); },
+    [Symbol.dispose]: () => {
+      rmSync(directory, { recursive: true, force: true });
+    },
   };
 }
 
 /** Blanks kept together, `*` left to the shell. */
 function quoted(pattern: string): string {
-  return pattern.split('*').map((part) => (part === '' ? '' : `'${part}'`)).join('*');
+  return pattern
+    .split('*')
+    .map((part) => (part === '' ? '' : `'${part}'`))
+    .join('*');
 }

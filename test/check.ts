@@ -53,7 +53,7 @@ const checks: readonly Check[] = [
   { name: 'knip', command: [join(bin, 'knip'), '--no-progress'] },
   {
     name: 'house rules',
-    command: [process.execPath, join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'unit', 'test/house'],
+    command: [process.execPath, join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'house'],
   },
 ];
 

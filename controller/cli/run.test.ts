@@ -99,7 +99,7 @@ describe('what is shown', () => {
     };
     const { out } = await against({ whyWorkload: () => why }, ['why', 'train-b']);
     expect(out).toBe(
-      'train-b waits: all that could hold it is in use.\n\nCOUNT  REASON           WHICH MEANS\n4      WaitingForSlots  all that could hold it is in use\n\nIt would fit if:\n  - train-a ends\n',
+      'train-b waits: all that could hold it is in use.\n\nCOUNT  REASON           WHICH MEANS\n4      WaitingForSlots  all that could hold it is in use\n\nIt fits after:\n  - train-a ends\n',
     );
   });
 

@@ -12,7 +12,7 @@ const open = async (options?: BenchOptions): Promise<NodeBench> => {
 };
 afterEach(() => bench[Symbol.asyncDispose]());
 
-const stay = 'while :; do sleep 0.05; done';
+const stay = 'exec sleep 300';
 
 describe('an ordered layout', () => {
   it('is cut, recut around what is used, and taken away', async () => {
@@ -43,7 +43,7 @@ describe('an ordered layout', () => {
     await bench.order({ 0: '3g.40gb@0' }, [user]);
     await bench.reaches(user.id, 'running');
 
-    await bench.order({ 0: '7g.80gb@0' }, [bench.cancel(user, 300)].map((one) => ({ ...one, intent: { kind: 'stop' as const, graceSeconds: 300 } })));
+    await bench.order({ 0: '7g.80gb@0' }, [bench.cancel(user, 300)]);
     await bench.becomes('7g.80gb@0');
 
     expect(bench.status(user.id)).toMatchObject({ kind: 'exited' });
@@ -132,7 +132,7 @@ describe('an allocation', () => {
 
   it('is told to end, given its grace, and killed with its whole tree', async () => {
     await open();
-    const stubborn = bench.run(bench.id(), `trap "" TERM; (setsid sh -c 'trap "" TERM; echo $$; ${stay}') & ${stay}`);
+    const stubborn = bench.run(bench.id(), `trap "" TERM; (setsid sh -c 'trap "" TERM; echo $$; while :; do sleep 0.2; done') & while :; do sleep 0.2; done`);
     await bench.order({}, [stubborn]);
     await until(() => /^\d+\n$/.test(bench.output(stubborn.id)), 'the child has said its pid');
     const child = Number(bench.output(stubborn.id));

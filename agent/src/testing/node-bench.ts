@@ -180,7 +180,7 @@ export class NodeBench implements AsyncDisposable {
     return { id, workload: 'work', workspace: 'team', devices, intent: { kind: 'run', command: ['sh', '-c', script], environment: {}, workingDirectory: undefined } };
   }
 
-  cancel(allocation: DesiredAllocation, graceSeconds = 0): DesiredAllocation {
+  cancel(allocation: DesiredAllocation, graceSeconds = 20): DesiredAllocation {
     return { ...allocation, intent: { kind: 'stop', graceSeconds } };
   }
 

@@ -8,7 +8,7 @@ export async function why(context: CommandContext, input: NamedInput): Promise<v
   answer(context, told, () => {
     const parts = [told.sentence];
     if (told.counts.length > 0) parts.push(table(['COUNT', 'REASON', 'WHICH MEANS'], told.counts.map((entry) => [entry.count, entry.reason, entry.text])));
-    if (told.remedies.length > 0) parts.push(['It would fit if:', ...told.remedies.map((remedy) => `  - ${remedy.text}`)].join('\n'));
+    if (told.remedies.length > 0) parts.push(['It fits after:', ...told.remedies.map((remedy) => `  - ${remedy.text}`)].join('\n'));
     return parts.join('\n\n');
   });
 }

@@ -23,7 +23,7 @@ export async function makeMachine(node: NodePlan, deps: MakeMachineDeps): Promis
   const machine = join(home, 'machine');
   if (node.kind === 'real' || existsSync(join(machine, 'bin', 'nvidia-smi'))) return;
 
-  const words = ['--directory', machine, '--model', node.model, '--gpus', String(node.gpus), '--seed', String(node.seed)];
+  const words = ['--directory', machine, '--model', node.model, '--gpus', String(node.gpus), '--seed', `${machine}#${node.seed}`];
   const log = openSync(deps.logFile, 'a', 0o600);
   const code = await new Promise<number | null>((resolve, reject) => {
     const child = spawn(process.execPath, [deps.programs.createMachine, ...words], { env: inherited(deps.directory, deps.environment), stdio: ['ignore', log, log] });

@@ -56,7 +56,8 @@ export function gpuView(cluster: Cluster, gpu: ObservedGpu, reading: ObservedRea
     workload: whole === undefined ? undefined : nameOf(cluster, whole.workload),
     units: { ...view.units },
     allocatedUnits: { compute: view.units.compute - view.freeUnits.compute, memory: view.units.memory - view.freeUnits.memory },
-    utilizationRatio: reading?.utilizationRatio,
+    // A cut GPU has none of its own; a reading from before it was cut says nothing of it now.
+    utilizationRatio: gpu.migEnabled ? undefined : reading?.utilizationRatio,
     memoryUsedMiB: reading?.memoryUsedMiB,
     temperatureCelsius: reading?.temperatureCelsius,
     powerWatts: reading?.powerWatts,

@@ -41,8 +41,12 @@ const checks: readonly Check[] = [
     : [
         {
           name: `buf breaking against ${base}`,
-          command: [join(bin, 'buf'), 'breaking', '--against', `${root}/.git#ref=${base},subdir=proto`],
-          directory: proto,
+          // Unpacked, as buf itself does not find the history of a linked worktree.
+          command: [
+            '/bin/sh',
+            '-c',
+            `git archive ${base} proto | tar -x -C "${draft}" && "${join(bin, 'buf')}" breaking proto --against "${draft}/proto"`,
+          ],
         },
       ]),
   {

@@ -1,7 +1,7 @@
 // Whether an order may replace the one in the ledger.
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { gridOf } from '@astrago/shared/domain/mig/grid';
-import { describeViolation, violationsOf } from '@astrago/shared/domain/mig/layout';
+import { describeViolation, formatLayout, violationsOf } from '@astrago/shared/domain/mig/layout';
 import type { Profile } from '@astrago/shared/domain/mig/profile';
 import { formatSlice, overlaps, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { AllocatedDevice, DesiredAllocation, Order } from './order.ts';
@@ -37,14 +37,22 @@ export function accept(order: Order, held: Order, node: NodeKnowledge): Acceptan
   return fault === undefined ? { kind: 'accepted' } : { kind: 'refused', reason: 'invalid', detail: fault };
 }
 
-/** Equal for orders that mean the same, whatever the order of their lists. */
+/** Equal for orders that mean the same, whatever the order of their lists and the keys of their objects. */
 export function contentOf(order: Order): string {
-  const byKey = <T>(items: readonly T[], key: (item: T) => string): readonly T[] => items.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
-  const allocations = order.allocations.map((allocation) => ({
-    ...allocation,
-    intent: allocation.intent.kind === 'stop' ? allocation.intent : { ...allocation.intent, environment: Object.entries(allocation.intent.environment).sort() },
-  }));
-  return JSON.stringify([byKey(order.gpus, (gpu) => gpu.uuid), byKey(allocations, (allocation) => allocation.id)]);
+  const gpus = order.gpus.map(({ uuid, layout }) => [uuid, formatLayout(layout)]);
+  const allocations = order.allocations.map(({ id, workload, workspace, devices, intent }) => [
+    id,
+    workload,
+    workspace,
+    // Not sorted: the order of devices is what the command sees.
+    devices.map(({ gpu, slice }) => [gpu, slice === undefined ? 'whole' : formatSlice(slice)]),
+    intent.kind === 'stop' ? [intent.graceSeconds] : [intent.command, Object.entries(intent.environment).sort(byFirst), intent.workingDirectory ?? null],
+  ]);
+  return JSON.stringify([gpus.sort(byFirst), allocations.sort(byFirst)]);
+}
+
+function byFirst(a: readonly unknown[], b: readonly unknown[]): number {
+  return String(a[0]) < String(b[0]) ? -1 : 1;
 }
 
 /** What the order says against itself or the node, or `undefined`. A GPU that is not there is no contradiction: it may come back. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState } from './app/node-state.ts';
-import type { AgentConfig } from './config.ts';
+import { type AgentConfig, isWildcard } from './config.ts';
 import { heartbeat } from './enrollment/heartbeat.ts';
 import { credentialsFor } from './enrollment/join.ts';
 import { GrpcServer } from './grpc/server.ts';
@@ -38,11 +38,11 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     const bootId = readBootId(config.bootIdFile);
     const ledger = closers.use(await FileLedger.open(join(config.dataDirectory, 'ledger'), bootId, clock.nowMs));
     const state = new NodeState(clock.nowMs);
-    const metrics = new AgentMetrics({ node: config.node, version, state, clock, samplePeriodMs: config.samplePeriodMs });
+    const metrics = new AgentMetrics({ node: config.node, version, state, clock, samplePeriodMs: config.samplePeriodMs, inventoryPeriodMs: config.inventoryPeriodMs });
     const environmentOf = (allocation: { readonly id: string; readonly workload: string; readonly workspace: string }, asked: Readonly<Record<string, string>>, visible: readonly string[]) =>
       workloadEnvironment({ asked, visible, allocation: allocation.id, workload: allocation.workload, workspace: allocation.workspace });
     const launcher = new LocalLauncher({ directory: join(config.dataDirectory, 'allocations'), bootId, environment: config.workloadEnvironment, onExit: () => agent.nudge() });
-    const driver = createSmiDriver({ program: config.nvidiaSmi, onCommand: (sample) => metrics.onCommand(sample) });
+    const driver = createSmiDriver({ program: config.nvidiaSmi, environment: config.workloadEnvironment, onCommand: (sample) => metrics.onCommand(sample) });
     const agent: NodeAgent = new NodeAgent({
       driver,
       ledger,
@@ -61,17 +61,20 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       joinAddress: config.joinAddress,
       tokenFile: config.joinTokenFile,
       directory: join(config.dataDirectory, 'credentials'),
-      hosts: ['localhost', config.bind.slice(0, config.bind.lastIndexOf(':'))],
+      hosts: ['localhost', hostOf(config.bind), config.advertisedHost].filter((host) => !isWildcard(host)),
+      clock,
+      random: Math.random,
+      log: (what, message) => log.warn(what, message),
     });
     const facts = { node: config.node, bootId, agentVersion: version, cpuMilli: config.cpuMilli, memoryMiB: config.memoryMiB };
     const server = closers.use(
-      await GrpcServer.listen(config.bind, credentials, { agent, launcher, facts, mayGrow: (id) => mayGrow(state, id), execTarget: (id) => agent.execTarget(id) }),
+      await GrpcServer.listen(config.bind, credentials, { agent, launcher, facts, mayGrow: (id) => agent.mayGrow(id), execTarget: (id) => agent.execTarget(id) }),
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
     const loops = agent.run(ending.signal);
     const beats = heartbeat(
-      { node: config.node, bootId, ownAddress: server.address, controllerAddress: config.controllerAddress, credentials, clock, random: Math.random, log: (what, message) => log.warn(what, message) },
+      { node: config.node, bootId, ownAddress: `${config.advertisedHost}:${portOf(server.address)}`, controllerAddress: config.controllerAddress, credentials, clock, random: Math.random, log: (what, message) => log.warn(what, message) },
       ending.signal,
     );
     closers.add(async () => {
@@ -86,7 +89,10 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   }
 }
 
-function mayGrow(state: NodeState, allocation: string): boolean {
-  const status = state.allocations.current?.find((one) => one.id === allocation)?.status;
-  return status !== undefined && status.kind !== 'exited' && status.kind !== 'failed';
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
+}
+
+function portOf(address: string): string {
+  return address.slice(address.lastIndexOf(':') + 1);
 }

@@ -8,6 +8,8 @@ export interface AgentConfig {
   readonly joinTokenFile: string | undefined;
   readonly nvidiaSmi: string;
   readonly bind: string;
+  /** Where the controller finds this node; the bind address unless that is "any". */
+  readonly advertisedHost: string;
   readonly metricsBind: string;
   readonly cpuMilli: number;
   readonly memoryMiB: number;
@@ -28,6 +30,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const inherited = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'LD_LIBRARY_PATH'];
 
 export function readAgentConfig(environment: Environment): AgentConfig {
+  const bind = environment['ASTRAGO_AGENT_BIND'] ?? '127.0.0.1:0';
+  const bindHost = bind.slice(0, bind.lastIndexOf(':'));
   return {
     node: environment['ASTRAGO_NODE_NAME'] ?? hostname().toLowerCase(),
     dataDirectory: required(environment, 'ASTRAGO_AGENT_DATA', 'the directory this agent keeps its state in'),
@@ -35,7 +39,8 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     controllerAddress: required(environment, 'ASTRAGO_CONTROLLER_ADDRESS', "host:port of the controller's agent service"),
     joinTokenFile: environment['ASTRAGO_JOIN_TOKEN_FILE'],
     nvidiaSmi: environment['ASTRAGO_NVIDIA_SMI'] ?? 'nvidia-smi',
-    bind: environment['ASTRAGO_AGENT_BIND'] ?? '127.0.0.1:0',
+    bind,
+    advertisedHost: environment['ASTRAGO_AGENT_ADVERTISE'] ?? (isWildcard(bindHost) ? hostname() : bindHost),
     metricsBind: environment['ASTRAGO_METRICS_BIND'] ?? '127.0.0.1:9410',
     cpuMilli: whole(environment, 'ASTRAGO_CPU_MILLI', availableParallelism() * 1000),
     memoryMiB: whole(environment, 'ASTRAGO_MEMORY_MIB', Math.floor(totalmem() / 2 ** 20)),
@@ -48,6 +53,10 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
     workloadEnvironment: Object.fromEntries(inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]))),
   };
+}
+
+export function isWildcard(host: string): boolean {
+  return /^(|0\.0\.0\.0|\[?::\]?)$/.test(host);
 }
 
 function required(environment: Environment, name: string, what: string): string {

@@ -1,5 +1,5 @@
 // What went wrong as two sentences and an exit code: what is wrong, and what to do about it.
-import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { type ExitCode, exitCodes } from './exit-codes.ts';
 
 export class CommandFailure extends Error {
   override name = 'CommandFailure';
@@ -7,7 +7,13 @@ export class CommandFailure extends Error {
   readonly code: string;
   readonly exitCode: ExitCode;
   readonly remedy: string;
-  constructor(facts: { readonly code: string; readonly exitCode: ExitCode; readonly what: string; readonly remedy: string; readonly cause?: unknown }) {
+  constructor(facts: {
+    readonly code: string;
+    readonly exitCode: ExitCode;
+    readonly what: string;
+    readonly remedy: string;
+    readonly cause?: unknown;
+  }) {
     super(facts.what, { cause: facts.cause });
     this.code = facts.code;
     this.exitCode = facts.exitCode;

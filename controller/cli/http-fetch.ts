@@ -1,8 +1,9 @@
 // The client's fetch over node:http: starts faster than the built-in one, keeps connections, and lets a quiet
 // followed log stay open (the built-in one gives up after five minutes without a byte).
-import type { HttpFetch } from '@astrago/api/client';
+
 import * as http from 'node:http';
 import * as https from 'node:https';
+import type { HttpFetch } from '@astrago/api/client';
 
 export function nodeFetch(): HttpFetch {
   const plain = new http.Agent({ keepAlive: true, maxSockets: 64 });

@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
+import type { Action } from './action.ts';
 import { wholeNumber } from './parse/options.ts';
-import type { Action } from './program.ts';
 
 export function addClusterCommands(program: Command, action: Action): void {
   program
     .command('up')
-    .description('start a cluster on this machine: a controller and one agent a node, kept running. Where nvidia-smi works this machine is the node; otherwise nodes are simulated')
+    .description(
+      'start a cluster on this machine: a controller and one agent a node, kept running. Where nvidia-smi works this machine is the node; otherwise nodes are simulated',
+    )
     .option('--port <port>', 'of the controller; 0 takes any free one (default 8420)', wholeNumber(0, 65_535))
     .option('--nodes <n>', 'simulated nodes (default 2)', wholeNumber(1, 1000))
     .option('--gpus <n>', 'GPUs of each simulated node (default 2)', wholeNumber(1, 16))

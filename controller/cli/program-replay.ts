@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import type { Action } from './action.ts';
 import { positiveNumber, wholeNumber } from './parse/options.ts';
-import type { Action } from './program.ts';
 
 export function addReplayCommand(program: Command, action: Action): void {
   program
@@ -15,10 +15,15 @@ export function addReplayCommand(program: Command, action: Action): void {
     .option('--concurrency <n>', 'requests at a time', wholeNumber(1, 256), 16)
     .option('--workspace <name>', 'submit into this workspace', 'default')
     .option('--prefix <word>', 'put before every name, so that a trace can be replayed twice')
-    .option('--profiles <list>', 'PROFILE=COMPUTE pairs to map shares to, for example 1g.10gb=1,3g.40gb=3 (default: by the models in the cluster)')
+    .option(
+      '--profiles <list>',
+      'PROFILE=COMPUTE pairs to map shares to, for example 1g.10gb=1,3g.40gb=3 (default: by the models in the cluster)',
+    )
     .option('--respect-model', 'ask for the recorded GPU model where the trace names one')
     .option('--timeout <seconds>', 'stop following after this', wholeNumber(1, 86_400), 600)
     .option('--settle <seconds>', 'the rest is taken to wait when nothing has changed for this long', wholeNumber(1, 3600), 15)
     .option('--out <file>', 'also write the report as JSON, with one record a workload')
-    .action((file: string, options) => action(async (context) => (await import('./commands/replay.ts')).replay(context, { ...options, file })));
+    .action((file: string, options) =>
+      action(async (context) => (await import('./commands/replay.ts')).replay(context, { ...options, file })),
+    );
 }

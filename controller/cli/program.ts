@@ -1,5 +1,6 @@
 // The command tree: names, arguments, options and help. What a command does is in its own file, loaded when it is called.
 import { Command } from 'commander';
+import type { Action } from './action.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodesText } from './exit-codes.ts';
 import { usageFailure } from './failure.ts';
@@ -13,9 +14,6 @@ export interface GlobalOptions {
   readonly data?: string;
   readonly json?: boolean;
 }
-
-/** Runs a command's file and keeps the exit code it returns. */
-export type Action = (work: (context: CommandContext) => Promise<number> | Promise<void>) => Promise<void>;
 
 const inWorkspace = ['--workspace <name>', 'when several workspaces have a workload of this name'] as const;
 
@@ -126,7 +124,9 @@ function addAdminCommands(program: Command, action: Action): void {
     .option('--layout <layout>', 'whole, mig, or profiles: 3g.40gb,1g.10gb*4 or 3g.40gb@4; the layout is then pinned')
     .option('--automatic', 'give the GPU back to the scheduler')
     .option('--dry-run', 'only show what would be done')
-    .action((gpu: string, options) => action(async (context) => (await import('./commands/partition.ts')).partition(context, { ...options, gpu })));
+    .action((gpu: string, options) =>
+      action(async (context) => (await import('./commands/partition.ts')).partition(context, { ...options, gpu })),
+    );
   program
     .command('cordon')
     .argument('<node>')
@@ -152,7 +152,9 @@ function addAdminCommands(program: Command, action: Action): void {
     .option('--compute-slices <n>', 'at most this many compute slices', wholeNumber(0, 1_000_000))
     .option('--memory-slices <n>', 'at most this many memory slices', wholeNumber(0, 1_000_000))
     .option('--unlimited', 'no limit')
-    .action((name: string, options) => action(async (context) => (await import('./commands/workspaces.ts')).workspaceSet(context, { ...options, name })));
+    .action((name: string, options) =>
+      action(async (context) => (await import('./commands/workspaces.ts')).workspaceSet(context, { ...options, name })),
+    );
   program
     .command('audit')
     .description('check every invariant of the cluster now; exit code 1 when something is found')

@@ -1,7 +1,7 @@
 // Any failure as what is printed and the exit code. Loaded only when something failed: it knows the whole API.
 import type { Problem } from '@astrago/api';
 import { ApiFailure, UnexpectedAnswer, Unreachable } from '@astrago/api/client';
-import { exitCodeOfProblem, exitCodes, type ExitCode } from './exit-codes.ts';
+import { type ExitCode, exitCodeOfProblem, exitCodes } from './exit-codes.ts';
 import { CommandFailure } from './failure.ts';
 
 export interface Report {
@@ -35,7 +35,12 @@ export function reportOf(failure: unknown): Report {
   }
   const what = failure instanceof Error ? failure.message : String(failure);
   return ofCommand(
-    new CommandFailure({ code: 'failed', exitCode: exitCodes.failed, what: sentence(what), remedy: 'Run again with ASTRAGO_DEBUG=1 to see where.' }),
+    new CommandFailure({
+      code: 'failed',
+      exitCode: exitCodes.failed,
+      what: sentence(what),
+      remedy: 'Run again with ASTRAGO_DEBUG=1 to see where.',
+    }),
   );
 }
 
@@ -51,7 +56,8 @@ function ofProblem(problem: Problem): Report {
 }
 
 /** The controller speaks of headers; whoever types commands knows other words. */
-const noTokenText = 'The controller does not accept the token, or was given none. Give one with --token or ASTRAGO_TOKEN, or name the data directory of a running up with --data.';
+const noTokenText =
+  'The controller does not accept the token, or was given none. Give one with --token or ASTRAGO_TOKEN, or name the data directory of a running up with --data.';
 
 function ofCommand(failure: CommandFailure): Report {
   return {

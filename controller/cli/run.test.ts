@@ -1,16 +1,22 @@
-import { problemCodes, type ProblemCode, type Workload } from '@astrago/api';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type ProblemCode, problemCodes, type Workload } from '@astrago/api';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from './program.ts';
-import { Refusal, startApiServer, type Handlers } from './testing/api-server.ts';
-import { capturedRun, type CapturedRun } from './testing/captured-run.ts';
+import { type Handlers, Refusal, startApiServer } from './testing/api-server.ts';
+import { type CapturedRun, capturedRun } from './testing/captured-run.ts';
 
 describe('astrago', () => {
   it('has this help', async () => {
-    const pages = [createProgram(() => Promise.resolve())].flatMap((program) => [program, ...program.commands, ...program.commands.flatMap((command) => command.commands)]);
-    const text = pages.map((page) => page.configureHelp({ ...page.configureHelp(), helpWidth: 120, showGlobalOptions: false }).helpInformation()).join('\n----\n');
+    const pages = [createProgram(() => Promise.resolve())].flatMap((program) => [
+      program,
+      ...program.commands,
+      ...program.commands.flatMap((command) => command.commands),
+    ]);
+    const text = pages
+      .map((page) => page.configureHelp({ ...page.configureHelp(), helpWidth: 120, showGlobalOptions: false }).helpInformation())
+      .join('\n----\n');
     await expect(text).toMatchFileSnapshot('./testing/help.golden.txt');
   });
 
@@ -45,20 +51,53 @@ describe('astrago', () => {
   });
 
   const expected: Record<ProblemCode, number> = {
-    'invalid-request': 2, unauthenticated: 6, forbidden: 6, 'not-found': 4, 'name-taken': 5, 'already-ended': 5, 'layout-blocked': 5,
-    'idempotency-conflict': 5, 'impossible-layout': 5, 'too-many-requests': 1, internal: 1, unavailable: 1,
+    'invalid-request': 2,
+    unauthenticated: 6,
+    forbidden: 6,
+    'not-found': 4,
+    'name-taken': 5,
+    'already-ended': 5,
+    'layout-blocked': 5,
+    'idempotency-conflict': 5,
+    'impossible-layout': 5,
+    'too-many-requests': 1,
+    internal: 1,
+    unavailable: 1,
   };
-  it.each(Object.keys(problemCodes).filter((code) => code !== 'too-many-requests') as ProblemCode[])('maps the problem %s to its exit code', async (code) => {
-    const { exitCode, err } = await against({ cordonNode: () => Promise.reject(new Refusal(code, 'It is so', { blockers: ['train-a'] })) }, ['cordon', 'sim-1']);
-    expect(exitCode).toBe(expected[code]);
-    expect(err).toContain(code === 'unauthenticated' ? 'does not accept the token' : 'astrago: It is so. In the way: train-a.');
-  });
+  it.each(Object.keys(problemCodes).filter((code) => code !== 'too-many-requests') as ProblemCode[])(
+    'maps the problem %s to its exit code',
+    async (code) => {
+      const { exitCode, err } = await against(
+        { cordonNode: () => Promise.reject(new Refusal(code, 'It is so', { blockers: ['train-a'] })) },
+        ['cordon', 'sim-1'],
+      );
+      expect(exitCode).toBe(expected[code]);
+      expect(err).toContain(code === 'unauthenticated' ? 'does not accept the token' : 'astrago: It is so. In the way: train-a.');
+    },
+  );
 });
 
 describe('submit', () => {
   it('sends what was asked, and nothing that was not', async () => {
     let sent: unknown;
-    const argv = ['submit', 'train-a', '--slice', '3g.40gb', '--cpus', '2', '--memory', '16Gi', '--env', 'A=1', '--env', 'B=2', '--', 'sh', '-c', 'echo --json'];
+    const argv = [
+      'submit',
+      'train-a',
+      '--slice',
+      '3g.40gb',
+      '--cpus',
+      '2',
+      '--memory',
+      '16Gi',
+      '--env',
+      'A=1',
+      '--env',
+      'B=2',
+      '--',
+      'sh',
+      '-c',
+      'echo --json',
+    ];
     const handlers: Handlers = {
       submitWorkload: ({ body }) => {
         sent = body;
@@ -67,7 +106,14 @@ describe('submit', () => {
     };
     const { exitCode, out } = await against(handlers, argv);
     expect({ exitCode, out }).toEqual({ exitCode: 0, out: 'train-a queued\n' });
-    expect(sent).toEqual({ name: 'train-a', command: ['sh', '-c', 'echo --json'], slice: '3g.40gb', cpuMilli: 2000, memoryMiB: 16_384, environment: { A: '1', B: '2' } });
+    expect(sent).toEqual({
+      name: 'train-a',
+      command: ['sh', '-c', 'echo --json'],
+      slice: '3g.40gb',
+      cpuMilli: 2000,
+      memoryMiB: 16_384,
+      environment: { A: '1', B: '2' },
+    });
   });
 
   it.each([
@@ -76,17 +122,33 @@ describe('submit', () => {
     [workload({ phase: 'cancelled', endedAtMs: 2, reason: 'cancelled-in-queue' }), 7],
     [workload({ phase: 'cancelled', exitCode: 0, endedAtMs: 2, reason: 'stopped-by-user' }), 7],
   ])('--wait ends as the workload did (%#)', async (end, code) => {
-    const { exitCode, out, err } = await against({ submitWorkload: () => workload({}), getWorkload: () => end }, ['submit', 'train-a', '--wait', '--', 'x']);
+    const { exitCode, out, err } = await against({ submitWorkload: () => workload({}), getWorkload: () => end }, [
+      'submit',
+      'train-a',
+      '--wait',
+      '--',
+      'x',
+    ]);
     expect(exitCode).toBe(code);
     expect(err).toBe('train-a queued\n');
     expect(out).toContain(`train-a ${end.phase}`);
   });
 
   it('--wait leaves the workload alone on Ctrl-C and on its time limit, and says so', async () => {
+    const interrupt = new AbortController();
     const handlers = { submitWorkload: () => workload({}), getWorkload: () => workload({ phase: 'running' }) };
-    const stopped = await against(handlers, ['submit', 'train-a', '--wait', '--', 'x'], AbortSignal.timeout(150));
-    expect(stopped).toMatchObject({ exitCode: 130, err: expect.stringContaining('Stopped waiting. train-a goes on (running)') as string });
+    const interrupting = {
+      ...handlers,
+      getWorkload: () => {
+        interrupt.abort();
+        return workload({ phase: 'running' });
+      },
+    };
+
+    const stopped = await against(interrupting, ['submit', 'train-a', '--wait', '--', 'x'], interrupt.signal);
     const late = await against(handlers, ['submit', 'train-a', '--wait', '--timeout', '1', '--', 'x']);
+
+    expect(stopped).toMatchObject({ exitCode: 130, err: expect.stringContaining('Stopped waiting. train-a goes on (running)') as string });
     expect(late).toMatchObject({ exitCode: 124, err: expect.stringContaining('train-a goes on') as string });
   });
 });
@@ -94,8 +156,12 @@ describe('submit', () => {
 describe('what is shown', () => {
   it('why: the sentence, the counts, the remedies', async () => {
     const why = {
-      workload: 'train-b', phase: 'queued', sentence: 'train-b waits: all that could hold it is in use.', reason: 'WaitingForSlots',
-      counts: [{ reason: 'WaitingForSlots', count: 4, text: 'all that could hold it is in use' }], remedies: [{ kind: 'stop', text: 'train-a ends' }],
+      workload: 'train-b',
+      phase: 'queued',
+      sentence: 'train-b waits: all that could hold it is in use.',
+      reason: 'WaitingForSlots',
+      counts: [{ reason: 'WaitingForSlots', count: 4, text: 'all that could hold it is in use' }],
+      remedies: [{ kind: 'stop', text: 'train-a ends' }],
     };
     const { out } = await against({ whyWorkload: () => why }, ['why', 'train-b']);
     expect(out).toBe(
@@ -104,9 +170,17 @@ describe('what is shown', () => {
   });
 
   it('ps reads every page and says when there is more than its limit', async () => {
-    const handlers: Handlers = { listWorkloads: ({ query }) => (query.get('cursor') === 'c' ? { items: [workload({ name: 'two' })] } : { items: [workload({ name: 'one' })], nextCursor: 'c' }) };
+    const handlers: Handlers = {
+      listWorkloads: ({ query }) =>
+        query.get('cursor') === 'c' ? { items: [workload({ name: 'two' })] } : { items: [workload({ name: 'one' })], nextCursor: 'c' },
+    };
     const all = await against(handlers, ['ps']);
-    expect(all.out.trim().split('\n').map((line) => line.split(' ')[0])).toEqual(['WORKLOAD', 'one', 'two']);
+    expect(
+      all.out
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' ')[0]),
+    ).toEqual(['WORKLOAD', 'one', 'two']);
     const limited = await against(handlers, ['ps', '--limit', '1', '--json']);
     expect(JSON.parse(limited.out)).toMatchObject({ complete: false, items: [{ name: 'one' }] });
     expect(limited.err).toContain('more than 1');
@@ -131,7 +205,10 @@ describe('what is shown', () => {
 
   it('audit fails when something is found', async () => {
     const found = { checkedAtMs: 1, allocations: 1, rounds: 2, findingsSinceStart: 1, findings: [{ invariant: 'I1', text: 'two on one' }] };
-    expect(await against({ auditInvariants: () => found }, ['audit'])).toMatchObject({ exitCode: 1, out: expect.stringContaining('I1') as string });
+    expect(await against({ auditInvariants: () => found }, ['audit'])).toMatchObject({
+      exitCode: 1,
+      out: expect.stringContaining('I1') as string,
+    });
   });
 });
 
@@ -147,8 +224,15 @@ p-3,1000,1024,1,100,,LS,Running,7,100,7
     const { exitCode, report } = await replayed((name) => (name === 'p-3' ? 'refuse' : name === 'p-1' ? 'wait' : 'end'), 'WaitingForSlots');
     expect(exitCode).toBe(0);
     expect(report).toMatchObject({
-      rows: 4, submitted: 3, refused: { 'name-taken': 1 }, ended: { succeeded: 2 }, waiting: { WaitingForSlots: 1 }, unexplained: [],
-      submitToPlacedMs: { count: 2, p50: 4, p99: 4, max: 4 }, submitToRunningMs: { count: 2, p50: 9 }, audit: { findings: [] },
+      rows: 4,
+      submitted: 3,
+      refused: { 'name-taken': 1 },
+      ended: { succeeded: 2 },
+      waiting: { WaitingForSlots: 1 },
+      unexplained: [],
+      submitToPlacedMs: { count: 2, p50: 4, p99: 4, max: 4 },
+      submitToRunningMs: { count: 2, p50: 9 },
+      audit: { findings: [] },
     });
   });
 
@@ -158,7 +242,10 @@ p-3,1000,1024,1,100,,LS,Running,7,100,7
     expect(report).toMatchObject({ waiting: {}, unexplained: expect.arrayContaining(['p-0 (queued)']) as unknown });
   });
 
-  async function replayed(fate: (name: string) => 'refuse' | 'wait' | 'end', reason: string | undefined): Promise<{ exitCode: number; report: unknown }> {
+  async function replayed(
+    fate: (name: string) => 'refuse' | 'wait' | 'end',
+    reason: string | undefined,
+  ): Promise<{ exitCode: number; report: unknown }> {
     const directory = mkdtempSync(join(tmpdir(), 'astrago-replay-'));
     const file = join(directory, 'pods.csv');
     writeFileSync(file, trace);
@@ -167,16 +254,36 @@ p-3,1000,1024,1,100,,LS,Running,7,100,7
       submitWorkload: ({ body }) => {
         const { name } = body as { name: string };
         if (fate(name) === 'refuse') throw new Refusal('name-taken', 'It is taken');
-        const made = workload({ id: name, name, ...(fate(name) === 'end' ? { phase: 'succeeded', placedAtMs: 5, startedAtMs: 10, endedAtMs: 20 } : {}) });
+        const made = workload({
+          id: name,
+          name,
+          ...(fate(name) === 'end' ? { phase: 'succeeded', placedAtMs: 5, startedAtMs: 10, endedAtMs: 20 } : {}),
+        });
         known.push(made);
         return made;
       },
       listWorkloads: ({ query }) => ({ items: known.filter((one) => (one.endedAtMs === undefined) === (query.get('phase') === 'live')) }),
-      whyWorkload: ({ params }) => ({ workload: params['workload'], phase: 'queued', sentence: 'It waits.', ...(reason === undefined ? {} : { reason }), counts: [], remedies: [] }),
+      whyWorkload: ({ params }) => ({
+        workload: params['workload'],
+        phase: 'queued',
+        sentence: 'It waits.',
+        ...(reason === undefined ? {} : { reason }),
+        counts: [],
+        remedies: [],
+      }),
       auditInvariants: () => ({ checkedAtMs: 1, allocations: 0, rounds: 1, findingsSinceStart: 0, findings: [] }),
     };
     try {
-      const { exitCode, out } = await against(handlers, ['replay', file, '--burst', '--settle', '1', '--profiles', '1g.10gb=1,4g.40gb=4,7g.80gb=7', '--json']);
+      const { exitCode, out } = await against(handlers, [
+        'replay',
+        file,
+        '--burst',
+        '--settle',
+        '1',
+        '--profiles',
+        '1g.10gb=1,4g.40gb=4,7g.80gb=7',
+        '--json',
+      ]);
       return { exitCode, report: JSON.parse(out) as unknown };
     } finally {
       rmSync(directory, { recursive: true });
@@ -186,12 +293,26 @@ p-3,1000,1024,1,100,,LS,Running,7,100,7
 
 function workload(over: Partial<Workload>): Workload {
   return {
-    id: 'w1', name: 'train-a', workspace: 'default', phase: 'queued', command: ['x'], cpuMilli: 0, memoryMiB: 0, priority: 0, devices: [], enforcement: 'hardware', submittedAtMs: 1, ...over,
+    id: 'w1',
+    name: 'train-a',
+    workspace: 'default',
+    phase: 'queued',
+    command: ['x'],
+    cpuMilli: 0,
+    memoryMiB: 0,
+    priority: 0,
+    devices: [],
+    enforcement: 'hardware',
+    submittedAtMs: 1,
+    ...over,
   };
 }
 
 async function against(handlers: Handlers, argv: readonly string[], signal?: AbortSignal): Promise<CapturedRun> {
   await using server = await startApiServer(handlers);
   const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
-  return await capturedRun([...argv.slice(0, end), '--url', server.url, '--token', 't', ...argv.slice(end)], signal === undefined ? {} : { signal });
+  return await capturedRun(
+    [...argv.slice(0, end), '--url', server.url, '--token', 't', ...argv.slice(end)],
+    signal === undefined ? {} : { signal },
+  );
 }

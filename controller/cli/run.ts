@@ -1,6 +1,6 @@
 // One run of the program: parse, do, report. Returns the exit code; everything it needs of the process is passed in.
 import type { Clock } from '@astrago/shared/runtime/clock';
-import { CommanderError, type Command } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import type { CommandContext } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { usageFailure } from './failure.ts';
@@ -51,9 +51,15 @@ function contextOf(options: GlobalOptions, world: World): CommandContext {
 
 function fromCommander(error: CommanderError, argv: readonly string[]): Error {
   const verb = argv.find((word) => !word.startsWith('-'));
-  const what = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ').trim();
+  const what = error.message
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ')
+    .trim();
   // A word that is no command, or no word at all, has no help page of its own.
-  const page = error.code === 'commander.unknownCommand' || error.code === 'commander.help' || verb === undefined ? 'astrago help' : `astrago ${verb} --help`;
+  const page =
+    error.code === 'commander.unknownCommand' || error.code === 'commander.help' || verb === undefined
+      ? 'astrago help'
+      : `astrago ${verb} --help`;
   const text = error.code === 'commander.help' ? 'There is a command missing' : `${what.charAt(0).toUpperCase()}${what.slice(1)}`;
   return usageFailure(/[.?!)]$/.test(text) ? text : `${text}.`, `See ${page}.`);
 }

@@ -14,7 +14,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 export function readControllerConfig(environment: Environment): ControllerConfig {
   const dataDirectory = environment['ASTRAGO_DATA'];
-  if (dataDirectory === undefined || dataDirectory === '') throw new Error('set ASTRAGO_DATA: the directory this controller keeps its state in');
+  if (dataDirectory === undefined || dataDirectory === '')
+    throw new Error('set ASTRAGO_DATA: the directory this controller keeps its state in');
   return {
     dataDirectory,
     httpBind: environment['ASTRAGO_HTTP_BIND'] ?? '127.0.0.1:8420',

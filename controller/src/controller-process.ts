@@ -1,20 +1,21 @@
 // The composition root of the controller: opens the store, makes every adapter, runs the loops.
-import { Cluster } from '#core/cluster/cluster';
-import type { NodeName } from '@astrago/shared/domain/ids';
-import { Closers } from '@astrago/shared/runtime/closers';
-import { systemClock } from '@astrago/shared/runtime/clock';
-import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
+
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { NodeName } from '@astrago/shared/domain/ids';
+import { systemClock } from '@astrago/shared/runtime/clock';
+import { Closers } from '@astrago/shared/runtime/closers';
+import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
+import { Cluster } from '#core/cluster/cluster';
 import { AgentLinks } from './agents/agent-links.ts';
 import { Authority } from './agents/authority.ts';
 import { EnrollmentServers } from './agents/enrollment.ts';
 import type { NodeReports } from './agents/node-link.ts';
-import { sameSecret, secretIn } from './agents/secret-file.ts';
 import { Controller } from './app/controller.ts';
 import type { LeadershipLost } from './app/ports.ts';
+import { openTokenDoor } from './auth/token-door.ts';
 import type { ControllerConfig } from './config.ts';
 import { ControllerMetrics } from './http/metrics.ts';
 import { buildServer } from './http/server.ts';
@@ -41,6 +42,8 @@ export async function startController(config: ControllerConfig): Promise<Running
     mkdirSync(config.dataDirectory, { recursive: true, mode: 0o700 });
     const store = new SqliteStore(join(config.dataDirectory, 'astrago.db'));
     closers.add(() => store.close());
+    const broken = store.firstBrokenAuditRow();
+    if (broken !== undefined) log.error({ row: broken }, 'the audit log was changed by something else than a controller');
     const authority = await Authority.open(join(config.dataDirectory, 'authority'), clock.nowMs);
     const metrics = new ControllerMetrics(version);
     const clientPair = await authority.issue('controller', 365);
@@ -58,7 +61,13 @@ export async function startController(config: ControllerConfig): Promise<Running
       },
       onStrangers: (node, strangers) => controller.fleet.strangers(node, strangers),
     };
-    const agents = new AgentLinks({ credentials: { authorityPem: authority.certificatePem, ...clientPair }, reports, clock, random: Math.random, log: warn });
+    const agents = new AgentLinks({
+      credentials: { authorityPem: authority.certificatePem, ...clientPair },
+      reports,
+      clock,
+      random: Math.random,
+      log: warn,
+    });
     const controller: Controller = new Controller({
       cluster: new Cluster(),
       store,
@@ -74,7 +83,7 @@ export async function startController(config: ControllerConfig): Promise<Running
       log: warn,
     });
     const ending = new AbortController();
-    const loops = controller.run(ending.signal);
+    const loops = controller.run(ending.signal).catch(failure.reject);
     closers.add(async () => {
       ending.abort();
       await loops;
@@ -83,16 +92,19 @@ export async function startController(config: ControllerConfig): Promise<Running
     for (const node of controller.cluster.nodes.values()) if (node.address !== undefined) agents.connect(node.name, node.address);
 
     const joinTokenFile = join(config.dataDirectory, 'join-token');
-    const joinSecret = secretIn(joinTokenFile, () => `${randomBytes(24).toString('base64url')}.${authority.fingerprint}`).split('.')[0] ?? '';
+    const mayJoin = openTokenDoor({ store, kind: 'join', file: joinTokenFile, suffix: authority.fingerprint, nowMs: clock.nowMs() });
     const binds = rememberedBinds(config);
     const enrollment = closers.use(
       await EnrollmentServers.listen(binds, {
         authority,
-        joinSecret,
+        mayJoin,
         heartbeatPeriodMs: config.heartbeatPeriodMs,
         onHeartbeat: (node: NodeName, address, bootId) => {
           agents.connect(node, address);
-          controller.fleet.heartbeat(node, address, bootId).then(() => controller.dispatcher.nudge(), (cause: unknown) => warn({ node, cause: String(cause) }, 'a heartbeat could not be taken'));
+          controller.fleet.heartbeat(node, address, bootId).then(
+            () => controller.dispatcher.nudge(node),
+            (cause: unknown) => warn({ node, cause: String(cause) }, 'a heartbeat could not be taken'),
+          );
         },
         log: warn,
       }),
@@ -100,7 +112,7 @@ export async function startController(config: ControllerConfig): Promise<Running
     remember(config, { join: enrollment.joinAddress, agents: enrollment.agentsAddress });
 
     const adminTokenFile = join(config.dataDirectory, 'admin-token');
-    const adminToken = secretIn(adminTokenFile);
+    const isAdmin = openTokenDoor({ store, kind: 'admin', file: adminTokenFile, nowMs: clock.nowMs() });
     const app = await buildServer({
       controller,
       store,
@@ -109,12 +121,13 @@ export async function startController(config: ControllerConfig): Promise<Running
       version,
       startedAtMs: clock.nowMs(),
       nowMs: clock.nowMs,
-      actorOf: (token) => (sameSecret(token, adminToken) ? 'admin' : undefined),
+      actorOf: (token) => (isAdmin(token) ? 'admin' : undefined),
       log,
     });
     const at = config.httpBind.lastIndexOf(':');
-    const url = await app.listen({ host: config.httpBind.slice(0, at), port: Number(config.httpBind.slice(at + 1)) });
+    const host = config.httpBind.slice(0, at).replace(/^\[|\]$/g, '');
     closers.add(() => app.close());
+    const url = await app.listen({ host, port: Number(config.httpBind.slice(at + 1)) });
 
     writeAtomically(join(config.dataDirectory, 'controller.json'), {
       pid: process.pid,

@@ -1,8 +1,11 @@
-import { startController } from './controller-process.ts';
 import { readControllerConfig } from './config.ts';
+import { startController } from './controller-process.ts';
+import { lockDirectory } from './store/directory-lock.ts';
 
 try {
-  const controller = await startController(readControllerConfig(process.env));
+  const config = readControllerConfig(process.env);
+  await using _lock = await lockDirectory(config.dataDirectory);
+  const controller = await startController(config);
   const stop = Promise.withResolvers<void>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.resolve());
   await Promise.race([stop.promise, controller.failed]);

@@ -12,9 +12,10 @@ export interface Rule {
 
 /** Each rule twice: it holds here, and it would notice its sample. */
 export function describeRules(subject: string, rules: readonly Rule[]): void {
+  const here = repository();
   describe(subject, () => {
     for (const rule of rules) {
-      it(rule.sentence, () => expect(rule.broken(repository())).toEqual([]));
+      it(rule.sentence, () => expect(rule.broken(here)).toEqual([]));
       it(`notices when not: ${rule.sentence}`, () => expect(rule.broken(sampleTree(rule.sample))).not.toEqual([]));
     }
   });

@@ -49,7 +49,9 @@ function masked(text: string, data: string): string {
 async function settled(installed: Installed): Promise<void> {
   await until(() => {
     const { items } = installed.json('./astrago ps') as { items: readonly { phase: string; reason?: string }[] };
-    return items.every((workload) => workload.phase === 'running' || (workload.phase === 'queued' && workload.reason !== 'PendingEvaluation'));
+    return items.every(
+      (workload) => workload.phase === 'running' || (workload.phase === 'queued' && workload.reason !== 'PendingEvaluation'),
+    );
   }, 'nothing moves any more');
 }
 
@@ -62,10 +64,19 @@ describe('the transcript of the README', () => {
     for (const { command, output } of stepsOf(transcript)) {
       const ran = installed.run(command.includes(' up ') ? `${command} --port 0` : command);
       expect([command, ran.code, ran.stderr.replace(/^Starting .*\n/, '')]).toEqual([command, 0, '']);
-      seen.push(`$ ${command}\n${ran.stdout.trimEnd().replaceAll(installed.data, '~/.local/state/astrago').replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:8420')}\n`);
+      seen.push(
+        `$ ${command}\n${ran.stdout
+          .trimEnd()
+          .replaceAll(installed.data, '~/.local/state/astrago')
+          .replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:8420')}\n`,
+      );
       if (!write) expect(masked(ran.stdout, installed.data)).toBe(masked(output, installed.data));
       if (!command.includes(' down')) await settled(installed);
     }
-    if (write) writeFileSync(file, text.replace(transcript, () => `${seen.join('\n')}`));
+    if (write)
+      writeFileSync(
+        file,
+        text.replace(transcript, () => `${seen.join('\n')}`),
+      );
   }, 120_000);
 });

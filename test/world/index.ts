@@ -113,7 +113,7 @@ export class World implements AsyncDisposable {
 
   async #addNode(name: string): Promise<void> {
     const machine = join(this.directory, name, 'machine');
-    await createMachine({
+    createMachine({
       directory: machine,
       model: this.#options.model ?? 'h100-80gb',
       gpuCount: this.#options.gpus ?? 1,

@@ -37,6 +37,8 @@ export class GpuWorker {
   readonly #setbacks = new Setbacks();
   /** Told to have failed; they never come back to life, whatever happens to the GPU later. */
   readonly #failed = new Map<string, { readonly failure: Failure; readonly detail: string }>();
+  /** Allocations that were a reason to try again, and are none any more. */
+  readonly #greeted = new Set<string>();
   #layout: string | undefined;
   /** From the last fresh look at processes, and when that was. */
   #strangers: readonly Stranger[] = [];
@@ -146,12 +148,18 @@ export class GpuWorker {
       fault = thrown;
     }
     await ledger.outcome(this.#uuid, text, fault?.message ?? 'done');
-    if (fault === undefined) this.#setbacks.succeeded(text);
-    const setback = fault === undefined ? undefined : this.#setbacks.note(text, fault, clock.elapsedMs());
-    if (fault !== undefined && isUnanswered(fault)) throw fault;
+    if (fault !== undefined && isUnanswered(fault)) {
+      this.#setbacks.note(text, fault, clock.elapsedMs());
+      throw fault;
+    }
     // Also after a failure: a command may have done its work, or half of it, and then failed.
     const gpu = await this.#relist(signal);
-    if (setback !== undefined) await this.#suffer(step, setback, gpu, signal);
+    if (hasEffect(step, gpu)) {
+      this.#setbacks.succeeded(text);
+      return true;
+    }
+    fault ??= new DriverFault('failed', { command: [text], output: `the driver reports that it has done this, and lists nothing of it: ${text}` });
+    await this.#suffer(step, this.#setbacks.note(text, fault, clock.elapsedMs()), gpu, signal);
     return true;
   }
 
@@ -177,8 +185,6 @@ export class GpuWorker {
   /** A step has failed for good: so have those who waited for it, with the names of whoever is in the way. */
   async #suffer(step: Step, setback: Setback, gpu: ObservedGpu, signal: AbortSignal): Promise<void> {
     if (setback.failure === undefined) return;
-    // The command may have failed and the slice be there all the same.
-    if (step.kind === 'create' && gpu.slices.some((slice) => sameSlice(slice, step.slice) && slice.migUuid !== undefined)) return;
     let { detail } = setback.failure;
     if (setback.failure.failure === 'gpu-in-use') {
       await this.#lookForStrangers(signal);
@@ -196,15 +202,16 @@ export class GpuWorker {
   /** Another layout, or somebody new who waits, is a reason to try again what had failed. */
   #noticeNews(wanted: Layout): void {
     const named = new Set<string>(this.#deps.ledger.order.allocations.map((allocation) => allocation.id));
-    for (const id of [...this.#failed.keys()]) if (!named.has(id)) this.#failed.delete(id);
+    for (const memory of [this.#failed, this.#greeted]) for (const id of [...memory.keys()]) if (!named.has(id)) memory.delete(id);
     const layout = formatLayout(wanted);
-    const newcomers = this.#deps.waiting(this.#uuid).filter(({ id }) => !this.#failed.has(id));
+    const newcomers = this.#deps.waiting(this.#uuid).filter(({ id }) => !this.#greeted.has(id));
+    for (const { id } of newcomers) this.#greeted.add(id);
     if (layout !== this.#layout) {
       this.#layout = layout;
       this.#setbacks.forgive(() => true);
       this.#strangersSinceMs = undefined;
     }
-    // Whoever waited when a step failed was told; who was not has come since.
+    // Once for each: what fails after it came, it is told itself.
     const nowMs = this.#deps.clock.elapsedMs();
     this.#setbacks.forgive((text) => this.#setbacks.resting(text, nowMs)?.failure !== undefined && newcomers.some(({ slice }) => isFor(text, slice)));
     if (this.#setbacks.failures.length === 0) this.#deps.state.setCondition(this.#uuid, 'layout-failed', undefined);
@@ -313,4 +320,18 @@ function behind(step: Step, gpu: ObservedGpu): (slice: WantedSlice | undefined) 
 /** Whether a step that failed is one that a newcomer needs; a destroy may be in anybody's way. */
 function isFor(text: string, slice: WantedSlice | undefined): boolean {
   return !text.startsWith('create ') || (slice !== undefined && text === `create ${formatSlice(slice)}`);
+}
+
+/** Whether a step shows in a listing taken after it. What the driver says of its own success is not believed. */
+function hasEffect(step: Step, gpu: ObservedGpu): boolean {
+  switch (step.kind) {
+    case 'set-mig-mode':
+      return gpu.migEnabled === step.enabled || gpu.migPending === step.enabled;
+    case 'reset':
+      return gpu.migPending === undefined;
+    case 'destroy':
+      return !gpu.slices.some((slice) => sameSlice(slice, step.slice) && slice.gpuInstanceId === step.slice.gpuInstanceId);
+    default:
+      return gpu.slices.some((slice) => sameSlice(slice, step.slice) && slice.computeInstanceId !== undefined);
+  }
 }

@@ -364,3 +364,21 @@ describe('an Ampere GPU', () => {
     await bench.becomes('3g.40gb@0');
   });
 });
+
+describe('a driver that reports success and does nothing', () => {
+  it('is not believed, and not asked again and again', async () => {
+    await open();
+    await bench.order({ 0: '3g.40gb@0' });
+    await bench.becomes('3g.40gb@0');
+    bench.spoil({ rules: [{ match: { args: '-dgi' }, action: { stdout: 'Successfully destroyed GPU instance ID  2 from GPU  0\n', exitCode: 0 } }] });
+    const behind = bench.run(bench.id(), 'true', bench.on('7g.80gb@0'));
+    const beside = bench.run(bench.id(), 'true', bench.on('1g.10gb@4'));
+
+    await bench.order({ 0: '7g.80gb@0' }, [behind]);
+    expect(await bench.reaches(behind.id, 'failed')).toMatchObject({ failure: 'create-failed', detail: expect.stringContaining('lists nothing of it') });
+    expect(bench.said.filter((line) => line === 'destroy 0 3g.40gb@0')).toHaveLength(2);
+
+    await bench.order({ 0: '1g.10gb@4' }, [beside]);
+    expect(await bench.reaches(beside.id, 'exited')).toMatchObject({ exitCode: 0 });
+  });
+});

@@ -79,6 +79,12 @@ export class NodeAgent {
     this.#keep.nudge();
   }
 
+  /** Whether an allocation may still write output; one that was just ordered will. */
+  mayGrow(id: string): boolean {
+    const status = this.state.allocations.current?.find((one) => one.id === id)?.status;
+    return status === undefined ? this.order.allocations.some((allocation) => allocation.id === id) : !isOver(status);
+  }
+
   /** What a running allocation was started with, for a further command beside it; `undefined` when it does not run here. */
   async execTarget(id: string): Promise<Launched | undefined> {
     const { launcher } = this.#deps;

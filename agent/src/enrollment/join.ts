@@ -2,12 +2,14 @@
 import { serviceDefinition } from '@astrago/proto/grpc';
 import { create } from '@bufbuild/protobuf';
 import { Enrollment, type JoinResponse, JoinRequestSchema } from '@astrago/proto/enrollment';
+import type { Clock } from '@astrago/shared/runtime/clock';
 import * as grpc from '@grpc/grpc-js';
-import { createHash, webcrypto } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createHash, createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tls from 'node:tls';
 import type { Credentials } from '../app/credentials.ts';
+import { writeDurably } from '../files/write-durably.ts';
 import { parseJoinToken } from './token.ts';
 
 export interface JoinFacts {
@@ -18,22 +20,50 @@ export interface JoinFacts {
   readonly directory: string;
   /** Addresses the certificate should be good for beside the node's name. */
   readonly hosts: readonly string[];
+  readonly clock: Clock;
+  /** 0 to 1. */
+  readonly random: () => number;
+  readonly log: (facts: object, message: string) => void;
 }
 
 const timeLimitMs = 15_000;
+const firstPauseMs = 500;
+const longestPauseMs = 10_000;
 
-/** The stored credentials, or new ones from the controller. */
+/** The stored credentials as long as they are good for this node, else new ones from the controller. */
 export async function credentialsFor(facts: JoinFacts): Promise<Credentials> {
-  return (await storedCredentials(facts.directory)) ?? joinCluster(facts);
+  return (await storedCredentials(facts)) ?? joinPatiently(facts);
 }
 
-async function storedCredentials(directory: string): Promise<Credentials | undefined> {
+async function storedCredentials({ directory, node, clock }: JoinFacts): Promise<Credentials | undefined> {
   try {
     const [certificatePem, keyPem, authorityPem] = await Promise.all(['node.crt', 'node.key', 'ca.crt'].map((name) => readFile(join(directory, name), 'utf8')));
-    return certificatePem === undefined || keyPem === undefined || authorityPem === undefined ? undefined : { certificatePem, keyPem, authorityPem };
+    if (certificatePem === undefined || keyPem === undefined || authorityPem === undefined) return undefined;
+    const certificate = new X509Certificate(certificatePem);
+    const good = certificate.subject === `CN=${node}` && clock.nowMs() < certificate.validToDate.getTime() && certificate.checkPrivateKey(createPrivateKey(keyPem));
+    return good ? { certificatePem, keyPem, authorityPem } : undefined;
   } catch {
+    // None yet, or none that can be read: a new one is asked for.
     return undefined;
   }
+}
+
+/** A node may be up before its controller is: that is waited for. An answer of "no" is not. */
+async function joinPatiently(facts: JoinFacts): Promise<Credentials> {
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, pauseMs * 2)) {
+    try {
+      return await joinCluster(facts);
+    } catch (cause) {
+      if (!isUnreachable(cause)) throw cause;
+      if (pauseMs === firstPauseMs) facts.log({ address: facts.joinAddress, cause: cause instanceof Error ? cause.message : String(cause) }, 'the controller cannot be reached to join; it is tried again');
+      await facts.clock.sleep(pauseMs * (0.5 + facts.random()));
+    }
+  }
+}
+
+function isUnreachable(cause: unknown): boolean {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  return code === grpc.status.UNAVAILABLE || code === grpc.status.DEADLINE_EXCEEDED || (typeof code === 'string' && /^E(CONN|HOST|NET|TIMEDOUT|AI_|PIPE)|ENOTFOUND/.test(code));
 }
 
 async function joinCluster(facts: JoinFacts): Promise<Credentials> {
@@ -45,9 +75,9 @@ async function joinCluster(facts: JoinFacts): Promise<Credentials> {
   const answer = await callJoin(facts.joinAddress, authorityPem, create(JoinRequestSchema, { token: token.secret, node: facts.node, signingRequestPem: requestPem }));
   await mkdir(facts.directory, { recursive: true, mode: 0o700 });
   // The certificate comes last: without it the rest is made anew.
-  await writeFile(join(facts.directory, 'node.key'), keyPem, { mode: 0o600 });
-  await writeFile(join(facts.directory, 'ca.crt'), authorityPem, { mode: 0o600 });
-  await writeFile(join(facts.directory, 'node.crt'), answer.certificatePem, { mode: 0o600 });
+  await writeDurably(join(facts.directory, 'node.key'), keyPem);
+  await writeDurably(join(facts.directory, 'ca.crt'), authorityPem);
+  await writeDurably(join(facts.directory, 'node.crt'), answer.certificatePem);
   return { certificatePem: answer.certificatePem, keyPem, authorityPem };
 }
 
@@ -70,7 +100,7 @@ async function fetchAuthority(address: string, fingerprint: string): Promise<str
       socket.destroy();
       reject(new Error(`${address} does not present the CA that the join token names; the token is of another cluster, or something stands in between`));
     });
-    socket.setTimeout(timeLimitMs, () => socket.destroy(new Error(`${address} did not answer within ${timeLimitMs} ms`)));
+    socket.setTimeout(timeLimitMs, () => socket.destroy(Object.assign(new Error(`${address} did not answer within ${timeLimitMs} ms`), { code: 'ETIMEDOUT' })));
     socket.on('error', reject);
   });
 }

@@ -14,13 +14,15 @@ import {
   type WatchResponse,
 } from '@astrago/proto/agent';
 import { serviceDefinition } from '@astrago/proto/grpc';
+import { parseAllocationId } from '@astrago/shared/domain/ids';
 import * as grpc from '@grpc/grpc-js';
 import type { Credentials } from '../app/credentials.ts';
 import type { ApplyAnswer, NodeAgent } from '../app/node-agent.ts';
 import type { ProcessLauncher } from '../app/ports.ts';
-import { type ExecTarget, serveExec } from './exec.ts';
+import { ExecRefused, type ExecTarget, serveExec } from './exec.ts';
 import { orderFromWire, UnreadableOrder } from './from-wire.ts';
 import { followOutput } from './follow-output.ts';
+import { sendMessage } from './send-message.ts';
 import { allocationsToWire, inventoryToWire, type NodeFacts, processesToWire, readingsToWire } from './to-wire.ts';
 
 export interface GrpcServerDeps {
@@ -71,13 +73,16 @@ function implementation(deps: GrpcServerDeps): grpc.UntypedServiceImplementation
     watch: (call: grpc.ServerWritableStream<WatchRequest, WatchResponse>) => guarded(call, (signal) => watch(deps, call, signal)),
     logs: (call: grpc.ServerWritableStream<LogsRequest, LogsResponse>) =>
       guarded(call, async (signal) => {
-        const { allocation, offset, follow } = call.request;
+        const { offset, follow } = call.request;
+        const allocation = parseAllocationId(call.request.allocation);
+        // An id is a part of a path here: what is not one names nothing.
+        if (allocation === undefined) return;
         const growing = () => follow && deps.mayGrow(allocation);
         for await (const chunk of followOutput(deps.launcher, allocation, Number(offset), growing, signal)) {
-          await write(call, create(LogsResponseSchema, { chunk }), signal);
+          await sendMessage(call, create(LogsResponseSchema, { chunk }), signal);
         }
       }),
-    exec: (call: grpc.ServerDuplexStream<ExecRequest, ExecResponse>) => guarded(call, (signal) => serveExec(call, deps.execTarget, signal)),
+    exec: (call: grpc.ServerDuplexStream<ExecRequest, ExecResponse>) => guarded(call, (signal) => serveExec(call, async (id) => (parseAllocationId(id) === undefined ? undefined : deps.execTarget(id)), signal)),
   };
 }
 
@@ -86,7 +91,7 @@ type Stream<Request, Response> = grpc.ServerWritableStream<Request, Response> | 
 /** Runs a streaming answer with a signal that ends with the call, and ends the call with the answer. */
 function guarded<Request, Response>(call: Stream<Request, Response>, serve: (signal: AbortSignal) => Promise<void>): void {
   if (!isController(call)) {
-    call.destroy(Object.assign(new Error(forbidden.details), forbidden));
+    fail(call, forbidden);
     return;
   }
   const ended = new AbortController();
@@ -95,8 +100,13 @@ function guarded<Request, Response>(call: Stream<Request, Response>, serve: (sig
   call.on('error', () => ended.abort());
   serve(ended.signal).then(
     () => call.end(),
-    (failure: unknown) => call.destroy(Object.assign(new Error(errorOf(failure).details), errorOf(failure))),
+    (failure: unknown) => fail(call, errorOf(failure)),
   );
+}
+
+/** Ends a stream with a status. Destroying it would end it without one, and leave the caller waiting. */
+function fail<Request, Response>(call: Stream<Request, Response>, status: { readonly code: grpc.status; readonly details: string }): void {
+  call.emit('error', Object.assign(new Error(status.details), status));
 }
 
 const forbidden = { code: grpc.status.PERMISSION_DENIED, details: `only the certificate of ${controllerName} may call this` };
@@ -106,6 +116,7 @@ function isController(call: Pick<grpc.ServerUnaryCall<unknown, unknown>, 'getAut
 }
 
 function errorOf(failure: unknown): { code: grpc.status; details: string } {
+  if (failure instanceof ExecRefused) return { code: failure.reason === 'not-running' ? grpc.status.NOT_FOUND : grpc.status.INVALID_ARGUMENT, details: failure.message };
   if (failure instanceof UnreadableOrder) return { code: grpc.status.INVALID_ARGUMENT, details: failure.message };
   return { code: grpc.status.INTERNAL, details: failure instanceof Error ? failure.message : String(failure) };
 }
@@ -132,7 +143,7 @@ function refusalOf(answer: Extract<ApplyAnswer, { kind: 'refused' | 'ledger-unav
 async function watch(deps: GrpcServerDeps, call: grpc.ServerWritableStream<WatchRequest, WatchResponse>, signal: AbortSignal): Promise<void> {
   const { state } = deps.agent;
   const pump = async <T>(source: { watch(signal: AbortSignal): AsyncIterable<T> }, toWire: (value: T) => WatchResponse): Promise<void> => {
-    for await (const value of source.watch(signal)) await write(call, toWire(value), signal);
+    for await (const value of source.watch(signal)) await sendMessage(call, toWire(value), signal);
   };
   await Promise.all([
     pump(state.inventory, (snapshot) => inventoryToWire(deps.facts, snapshot, deps.agent.order)),
@@ -141,12 +152,3 @@ async function watch(deps: GrpcServerDeps, call: grpc.ServerWritableStream<Watch
     pump(state.readings, ({ atMs, readings }) => readingsToWire(atMs, readings)),
   ]);
 }
-
-async function write<Response>(call: { write(message: Response): boolean; once(event: 'drain', listener: () => void): unknown }, message: Response, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || call.write(message)) return;
-  await new Promise<void>((resolve) => {
-    call.once('drain', resolve);
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-

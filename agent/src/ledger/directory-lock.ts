@@ -1,27 +1,24 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-/** Keeps a second agent off the same data directory. A lock of a process that is gone is taken over. */
+/**
+ * Keeps a second agent off the same data directory. The lock is a socket name in the kernel, made of the directory's
+ * own number: it is gone with its holder however that ends, so no lock is ever stale and none is taken over twice.
+ * `agent.pid` only tells a person who holds it.
+ */
 export async function lockDirectory(directory: string): Promise<AsyncDisposable> {
-  const file = join(directory, 'agent.lock');
-  const own = `${process.pid} ${await startTime(process.pid)}`;
-  for (;;) {
-    try {
-      await writeFile(file, own, { flag: 'wx', mode: 0o600 });
-      return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
-    } catch (cause) {
-      if (!(cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')) throw cause;
-    }
-    const [pid, started] = (await readFile(file, 'latin1').catch(() => '')).split(' ');
-    if (pid !== undefined && pid !== '' && (await startTime(Number(pid))) === started) {
-      throw new Error(`another agent (process ${pid}) works on ${directory}; stop it, or give this one a directory of its own`);
-    }
-    await rm(file, { force: true });
-  }
-}
-
-/** Field 22 of its stat, with which a pid is an identity; `undefined` when there is no such process. */
-async function startTime(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined);
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  const pidFile = join(directory, 'agent.pid');
+  const { dev, ino } = await stat(directory);
+  const server = createServer((socket) => socket.destroy()).unref();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(`\0astrago-agent-${dev}-${ino}`, resolve);
+  }).catch(async (cause: unknown) => {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')) throw cause;
+    const pid = (await readFile(pidFile, 'latin1').catch(() => '')).trim();
+    throw new Error(`another agent${pid === '' ? '' : ` (process ${pid})`} works on ${directory}; stop it, or give this one a directory of its own`, { cause });
+  });
+  await writeFile(pidFile, `${process.pid}\n`, { mode: 0o600 });
+  return { [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())) };
 }

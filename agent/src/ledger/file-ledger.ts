@@ -35,6 +35,8 @@ export class FileLedger implements Ledger, AsyncDisposable {
     const order = ((await readJson(join(directory, 'order.json'))) as Order | undefined) ?? emptyOrder;
     const verdicts = new Map(Object.entries(((await readJson(join(directory, 'verdicts.json'))) as Record<string, AllocationStatus> | undefined) ?? {}));
     const steps = await open(join(directory, 'steps.jsonl'), 'a', 0o600);
+    // A crash may have left the last line without its end; the next one must not be glued to it.
+    if ((await steps.stat()).size > 0) await steps.appendFile('\n');
     return new FileLedger({ directory, bootId, order, verdicts, steps, now });
   }
 

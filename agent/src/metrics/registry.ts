@@ -18,15 +18,17 @@ export class AgentMetrics {
   readonly #state: NodeState;
   readonly #clock: Clock;
   readonly #staleAfterMs: number;
+  readonly #inventoryStaleAfterMs: number;
   readonly #node: string;
   readonly #duration: Histogram<'kind'>;
   readonly #timeouts: Counter<'command'>;
 
-  constructor(deps: { readonly node: string; readonly version: string; readonly state: NodeState; readonly clock: Clock; readonly samplePeriodMs: number }) {
+  constructor(deps: { readonly node: string; readonly version: string; readonly state: NodeState; readonly clock: Clock; readonly samplePeriodMs: number; readonly inventoryPeriodMs: number }) {
     this.#node = deps.node;
     this.#state = deps.state;
     this.#clock = deps.clock;
     this.#staleAfterMs = 3 * deps.samplePeriodMs;
+    this.#inventoryStaleAfterMs = 3 * deps.inventoryPeriodMs;
     const registers = [this.#registry];
     new Gauge({ name: 'astrago_build_info', help: 'Version of the agent.', labelNames: ['version'], registers }).set({ version: deps.version }, 1);
     this.#duration = new Histogram({ name: 'astrago_agent_command_duration_seconds', help: 'How long nvidia-smi commands took.', labelNames: ['kind'], buckets: [0.025, 0.1, 0.25, 1, 2.5, 10, 30, 60], registers });
@@ -62,7 +64,12 @@ export class AgentMetrics {
   }
 
   #describeInventory(gauges: Gauges, inventory: NodeSnapshot): void {
+    const fresh = this.#clock.nowMs() - inventory.observedAtMs <= this.#inventoryStaleAfterMs;
     for (const gpu of inventory.gpus) {
+      const findings = inventory.conditions.get(gpu.uuid) ?? [];
+      for (const { kind } of findings) gauges.set('astrago_gpu_condition', 'A finding about a GPU.', { uuid: gpu.uuid, kind }, 1);
+      // Its last facts are kept for people; a series says that it is there.
+      if (!fresh || findings.some(({ kind }) => kind === 'gpu-lost')) continue;
       const mode = gpu.migEnabled ? 'mig' : 'whole';
       const identity = { node: this.#node, gpu: String(gpu.index), uuid: gpu.uuid, model: gpu.model, driver_version: inventory.driverVersion ?? '', mode };
       gauges.set('astrago_gpu_info', 'Identity of a GPU.', identity, 1);
@@ -79,7 +86,6 @@ export class AgentMetrics {
         };
         gauges.set('astrago_mig_instance_info', 'Identity of a MIG slice.', labels, 1);
       }
-      for (const { kind } of inventory.conditions.get(gpu.uuid) ?? []) gauges.set('astrago_gpu_condition', 'A finding about a GPU.', { uuid: gpu.uuid, kind }, 1);
     }
     for (const { kind } of inventory.conditions.get(nodeKey) ?? []) gauges.set('astrago_node_condition', 'A finding about the node.', { node: this.#node, kind }, 1);
     for (const { id, workload, status } of this.#state.allocations.current ?? []) gauges.set('astrago_allocation_info', 'An allocation on this node.', { allocation: id, workload, state: status.kind }, 1);

@@ -42,8 +42,11 @@ export class AllocationFiles {
   }
 
   async readLaunch(): Promise<Launch | undefined> {
-    const text = await readFile(join(this.directory, 'launch.json'), 'utf8').catch(() => undefined);
-    return text === undefined ? undefined : (JSON.parse(text) as Launch);
+    try {
+      return JSON.parse(await readFile(join(this.directory, 'launch.json'), 'utf8')) as Launch;
+    } catch {
+      return undefined;
+    }
   }
 
   async readOwner(): Promise<Owner | undefined> {

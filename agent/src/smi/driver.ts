@@ -30,6 +30,9 @@ export interface SmiDriverOptions {
   readonly kill?: (child: ChildProcess) => void;
 }
 
+/** A tool of the system needs no more of an environment than where the others are. */
+const defaultEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+
 export interface SmiDriver extends GpuDriver {
   /** Commands that were given up and whose process is still there. */
   hungCommands(): number;
@@ -44,7 +47,7 @@ export function createSmiDriver(options: SmiDriverOptions): SmiDriver {
   const asking = new Asking({
     around: {
       program: options.program,
-      environment: options.environment ?? process.env,
+      environment: options.environment ?? defaultEnvironment,
       limits: { ...defaultLimits, ...options.limits },
       clock: options.clock ?? systemClock,
       kill:

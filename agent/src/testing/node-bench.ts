@@ -1,6 +1,5 @@
 // One node's loops on a simulated machine, without gRPC: what the loop tests are written in.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { AllocatedDevice, DesiredAllocation, Order } from '#core/order';
 import { type AllocationId, type GpuUuid, parseAllocationId, parseGpuUuid } from '@astrago/shared/domain/ids';
@@ -31,6 +30,7 @@ export class NodeBench implements AsyncDisposable {
   /** Command lines of nvidia-smi that changed something. */
   readonly said: string[] = [];
   agent!: NodeAgent;
+  launcher!: LocalLauncher;
   bootId = 'boot-1';
   readonly #options: BenchOptions;
   #generation = 0;
@@ -65,7 +65,7 @@ export class NodeBench implements AsyncDisposable {
     const state = new NodeState(systemClock.nowMs);
     mkdirSync(this.scratch.path('data'), { recursive: true });
     this.#ledger = await FileLedger.open(this.scratch.path('data', 'ledger'), this.bootId, systemClock.nowMs);
-    const launcher = new LocalLauncher({
+    this.launcher = new LocalLauncher({
       directory: this.scratch.path('data', 'allocations'),
       bootId: this.bootId,
       environment: { PATH: process.env['PATH'] ?? '' },
@@ -76,7 +76,7 @@ export class NodeBench implements AsyncDisposable {
     this.agent = new NodeAgent({
       driver: this.#overheard(driver),
       ledger: this.#ledger,
-      launcher,
+      launcher: this.launcher,
       clock: systemClock,
       state,
       environment: (allocation, visible) =>
@@ -117,8 +117,7 @@ export class NodeBench implements AsyncDisposable {
 
   #hear<T>(what: string, run: () => Promise<T>): Promise<T> {
     this.said.push(what);
-    if (process.env['DBG']) console.log(performance.now() | 0, what);
-    return run().then((v) => { if (process.env['DBG']) console.log(performance.now() | 0, 'done', what); return v; }, (e) => { if (process.env['DBG']) console.log(performance.now() | 0, String(e)); throw e; });
+    return run();
   }
 
   /** The next order. A layout is `whole`, or slices as `3g.40gb@0 1g.10gb@4`. */

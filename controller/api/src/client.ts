@@ -1,9 +1,9 @@
 // A client made from the route table by its types: one method a route, so a route that changes is a compile error at its callers.
 // A failed connection is tried again: every route may be repeated, submitting because its idempotency key stays the same.
-import { systemClock, type Clock } from '@astrago/shared/runtime/clock';
+import { type Clock, systemClock } from '@astrago/shared/runtime/clock';
 import type { z } from 'zod';
 import { Problem } from './problem.ts';
-import { routes, type Route, type RouteName } from './routes.ts';
+import { type Route, type RouteName, routes } from './routes.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -89,7 +89,8 @@ export function createClient(options: ClientOptions): Client {
   const caller = new Caller(options);
   const methods = Object.entries(routes as Record<string, Route>).map(([name, route]) => [
     name,
-    (request: AnyRequest = {}, call: CallOptions = {}) => (route.text === true ? caller.stream(route, request, call) : caller.json(route, request, call)),
+    (request: AnyRequest = {}, call: CallOptions = {}) =>
+      route.text === true ? caller.stream(route, request, call) : caller.json(route, request, call),
   ]);
   // The names and the types come from the same table; the compiler cannot follow them through fromEntries.
   return Object.fromEntries(methods) as Client;
@@ -158,7 +159,13 @@ class Caller {
     }
   }
 
-  async #once<T>(route: Route, request: AnyRequest, headers: Record<string, string>, call: CallOptions, read: (answer: Answer) => Promise<T>): Promise<Tried<T>> {
+  async #once<T>(
+    route: Route,
+    request: AnyRequest,
+    headers: Record<string, string>,
+    call: CallOptions,
+    read: (answer: Answer) => Promise<T>,
+  ): Promise<Tried<T>> {
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(new Error(`no answer within ${this.#timeoutMs} ms`)), this.#timeoutMs);
     const signal = call.signal === undefined ? limit.signal : AbortSignal.any([call.signal, limit.signal]);
@@ -185,7 +192,8 @@ class Caller {
     const headers: Record<string, string> = { accept: route.text === true ? 'text/plain' : 'application/json' };
     if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`;
     if (request.body !== undefined) headers['content-type'] = 'application/json';
-    if (route.headers !== undefined && 'idempotency-key' in route.headers.shape) headers['idempotency-key'] = call.idempotencyKey ?? this.#randomKey();
+    if (route.headers !== undefined && 'idempotency-key' in route.headers.shape)
+      headers['idempotency-key'] = call.idempotencyKey ?? this.#randomKey();
     return headers;
   }
 }

@@ -14,15 +14,10 @@ export const Slice = z
   .meta({ id: 'Slice' });
 
 export const Layout = z
-  .discriminatedUnion('kind', [
-    z.object({ kind: z.literal('whole') }),
-    z.object({ kind: z.literal('mig'), slices: z.array(Slice) }),
-  ])
+  .discriminatedUnion('kind', [z.object({ kind: z.literal('whole') }), z.object({ kind: z.literal('mig'), slices: z.array(Slice) })])
   .meta({ id: 'Layout' });
 
-export const Condition = z
-  .object({ kind: z.string(), detail: z.string(), sinceMs: z.number() })
-  .meta({ id: 'Condition' });
+export const Condition = z.object({ kind: z.string(), detail: z.string(), sinceMs: z.number() }).meta({ id: 'Condition' });
 
 export const SliceUnits = z
   .object({ compute: z.number(), memory: z.number() })
@@ -91,7 +86,11 @@ export const SubmitWorkload = z
     name,
     workspace: name.default('default'),
     command: z.array(z.string().max(131_072)).min(1).max(4096).describe('Program and arguments; no shell in between.'),
-    slice: z.string().regex(/^\d+g\.\d+gb(\+me|\+gfx|\+me\.all|-me)?$/, 'write a profile as the driver does, for example 3g.40gb').optional().describe('One MIG slice of this profile. Not together with gpus.'),
+    slice: z
+      .string()
+      .regex(/^\d+g\.\d+gb(\+me|\+gfx|\+me\.all|-me)?$/, 'write a profile as the driver does, for example 3g.40gb')
+      .optional()
+      .describe('One MIG slice of this profile. Not together with gpus.'),
     gpus: z.int().min(0).max(1024).optional().describe('Whole GPUs on one node. Not together with slice. Neither: no GPU.'),
     model: z.string().max(128).optional().describe('Only GPUs whose model contains these words, any case: h100, a100-sxm4-80gb.'),
     cpuMilli: z.int().min(0).max(10_000_000).default(0),
@@ -101,7 +100,10 @@ export const SubmitWorkload = z
     workingDirectory: z.string().max(4096).optional(),
     graceSeconds: z.int().min(0).max(3600).default(10).describe('Between SIGTERM and SIGKILL when stopped.'),
   })
-  .refine((ask) => ask.slice === undefined || ask.gpus === undefined, { path: ['slice'], message: 'ask for a slice or for whole GPUs, not both' })
+  .refine((ask) => ask.slice === undefined || ask.gpus === undefined, {
+    path: ['slice'],
+    message: 'ask for a slice or for whole GPUs, not both',
+  })
   .meta({ id: 'SubmitWorkload' });
 export type SubmitWorkload = z.infer<typeof SubmitWorkload>;
 export type SubmitWorkloadInput = z.input<typeof SubmitWorkload>;
@@ -148,7 +150,9 @@ export const Why = z
     sentence: z.string().describe('The whole answer in one sentence.'),
     reason: z.string().optional().describe('The primary reason, from a closed list.'),
     counts: z.array(ReasonCount),
-    remedies: z.array(z.object({ kind: z.string(), text: z.string() })).describe('Each was tried on a copy of the cluster and makes the workload fit.'),
+    remedies: z
+      .array(z.object({ kind: z.string(), text: z.string() }))
+      .describe('Each was tried on a copy of the cluster and makes the workload fit.'),
   })
   .meta({ id: 'Why' });
 export type Why = z.infer<typeof Why>;

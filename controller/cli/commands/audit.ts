@@ -1,5 +1,5 @@
 import { answer, type CommandContext } from '../context.ts';
-import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { plural } from '../show/quantity.ts';
 import { table } from '../show/table.ts';
 
@@ -9,7 +9,10 @@ export async function audit(context: CommandContext): Promise<ExitCode> {
   answer(context, found, () => {
     const looked = `${plural(found.allocations, 'live allocation')} checked now; ${plural(found.rounds, 'round')} since the start found ${found.findingsSinceStart}.`;
     if (found.findings.length === 0) return `No finding. ${looked}`;
-    return `${table(['INVARIANT', 'FINDING'], found.findings.map((finding) => [finding.invariant, finding.text]))}\n${looked}`;
+    return `${table(
+      ['INVARIANT', 'FINDING'],
+      found.findings.map((finding) => [finding.invariant, finding.text]),
+    )}\n${looked}`;
   });
   return found.findings.length === 0 ? exitCodes.ok : exitCodes.failed;
 }

@@ -40,7 +40,11 @@ export async function describe(context: CommandContext, input: NamedInput): Prom
   });
 }
 
-function deviceText(device: { readonly gpuUuid: string; readonly gpuIndex?: number | undefined; readonly slice?: { readonly profile: string; readonly start: number } | undefined }): string {
+function deviceText(device: {
+  readonly gpuUuid: string;
+  readonly gpuIndex?: number | undefined;
+  readonly slice?: { readonly profile: string; readonly start: number } | undefined;
+}): string {
   const part = device.slice === undefined ? 'whole' : `${device.slice.profile}@${device.slice.start}`;
   return `${part} of GPU ${device.gpuIndex ?? '--'} (${device.gpuUuid})`;
 }

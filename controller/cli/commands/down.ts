@@ -2,7 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { connect } from '../connect.ts';
 import { answer, type CommandContext } from '../context.ts';
-import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { readClusterFile } from '../locate/cluster-file.ts';
 import { dataDirectory, dataFiles } from '../locate/data-directory.ts';
 import { isAlive, signalProcess } from '../locate/process-identity.ts';
@@ -11,7 +11,7 @@ import { endLeftovers, endStaleDaemons } from '../up/clean-up.ts';
 import { lockHolder } from '../up/lock.ts';
 import { everythingOf } from '../up/proc-scan.ts';
 import { ourPrograms, type Programs } from '../up/programs.ts';
-import { stopWorkloads, type Stopped } from '../up/stop-workloads.ts';
+import { type Stopped, stopWorkloads } from '../up/stop-workloads.ts';
 
 export interface DownInput {
   readonly timeout: number;
@@ -44,7 +44,9 @@ export async function down(context: CommandContext, input: DownInput, programs: 
   const stopped = workloads?.stopped ?? 0;
   const left = everythingOf(directory).length;
   answer(context, { data: directory, running: left > 0, workloadsStopped: stopped, workloadsKilled: workloads?.left ?? [] }, () =>
-    left === 0 ? `Stopped: ${plural(stopped, 'workload')} ended, no process is left. The data stays in ${directory}.` : `${plural(left, 'process', 'processes')} could not be ended.`,
+    left === 0
+      ? `Stopped: ${plural(stopped, 'workload')} ended, no process is left. The data stays in ${directory}.`
+      : `${plural(left, 'process', 'processes')} could not be ended.`,
   );
   return left === 0 ? exitCodes.ok : exitCodes.failed;
 }

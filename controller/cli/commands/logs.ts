@@ -1,6 +1,6 @@
-import { Unreachable, type Client } from '@astrago/api/client';
-import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { type Client, Unreachable } from '@astrago/api/client';
 import type { CommandContext } from '../context.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { NamedInput } from './describe.ts';
 
 export interface LogsInput extends NamedInput {
@@ -32,7 +32,10 @@ async function pour(context: CommandContext, client: Client, id: string, follow:
   for (;;) {
     let seen = 0;
     try {
-      for await (const chunk of client.workloadLogs({ params: { workload: id }, query: { follow: follow ? 'true' : 'false' } }, { signal })) {
+      for await (const chunk of client.workloadLogs(
+        { params: { workload: id }, query: { follow: follow ? 'true' : 'false' } },
+        { signal },
+      )) {
         const fresh = chunk.subarray(Math.max(0, Math.min(chunk.length, shown - seen)));
         seen += chunk.length;
         if (fresh.length === 0) continue;
@@ -49,8 +52,15 @@ async function pour(context: CommandContext, client: Client, id: string, follow:
   }
 }
 
-async function asDocument(context: CommandContext, client: Client, id: string, follow: boolean, signal: AbortSignal | undefined): Promise<void> {
+async function asDocument(
+  context: CommandContext,
+  client: Client,
+  id: string,
+  follow: boolean,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of client.workloadLogs({ params: { workload: id }, query: { follow: follow ? 'true' : 'false' } }, { signal })) chunks.push(chunk);
+  for await (const chunk of client.workloadLogs({ params: { workload: id }, query: { follow: follow ? 'true' : 'false' } }, { signal }))
+    chunks.push(chunk);
   context.terminal.print(JSON.stringify({ id, text: Buffer.concat(chunks).toString('utf8') }));
 }

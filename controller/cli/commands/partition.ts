@@ -12,7 +12,11 @@ export interface PartitionInput {
 
 export async function partition(context: CommandContext, input: PartitionInput): Promise<void> {
   const gpu = parseGpuReference(input.gpu);
-  if (gpu === undefined) throw usageFailure(`${JSON.stringify(input.gpu)} does not name a GPU.`, 'Write NODE/INDEX as astrago gpus shows it, for example sim-1/0.');
+  if (gpu === undefined)
+    throw usageFailure(
+      `${JSON.stringify(input.gpu)} does not name a GPU.`,
+      'Write NODE/INDEX as astrago gpus shows it, for example sim-1/0.',
+    );
   if ((input.layout === undefined) === (input.automatic !== true)) {
     throw usageFailure('A layout or --automatic is needed, and not both.', 'Write for example --layout 3g.40gb,1g.10gb*4.');
   }
@@ -31,7 +35,8 @@ export function planText(plan: LayoutPlan): string {
   for (const slice of plan.destroy) lines.push(`- destroy ${slice.profile}@${slice.start}`);
   for (const slice of plan.create) lines.push(`+ create  ${slice.profile}@${slice.start}`);
   if (plan.modeChange !== 'none') lines.push(`MIG mode: ${plan.modeChange}`);
-  lines.push(plan.text);
+  // Nothing listed: the plan's own words say what it means.
+  if (lines.length === 1) lines.push(plan.text);
   lines.push(plan.applied ? 'Ordered; astrago gpus shows it once the node has made it.' : 'Dry run: nothing was changed.');
   return lines.join('\n');
 }

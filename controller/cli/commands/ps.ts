@@ -13,11 +13,15 @@ export interface PsInput {
 export async function ps(context: CommandContext, input: PsInput): Promise<void> {
   const client = await context.connect();
   const { items, complete } = await allPages(
-    (cursor) => client.listWorkloads({ query: { limit: Math.min(500, input.limit), cursor, workspace: input.workspace, phase: input.all === true ? undefined : 'live' } }),
+    (cursor) =>
+      client.listWorkloads({
+        query: { limit: Math.min(500, input.limit), cursor, workspace: input.workspace, phase: input.all === true ? undefined : 'live' },
+      }),
     input.limit,
   );
   answer(context, { items, complete }, () => {
-    if (items.length === 0) return input.all === true ? 'No workload was submitted yet.' : 'No workload is live. Those that ended: astrago ps --all.';
+    if (items.length === 0)
+      return input.all === true ? 'No workload was submitted yet.' : 'No workload is live. Those that ended: astrago ps --all.';
     const now = context.clock.nowMs();
     return table(
       ['WORKLOAD', 'WORKSPACE', 'PHASE', 'ASK', 'WHERE', 'AGE', 'EXIT', 'REASON'],

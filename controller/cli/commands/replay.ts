@@ -1,14 +1,14 @@
-import type { Gpu } from '@astrago/api';
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import type { Gpu } from '@astrago/api';
 import { answer, type CommandContext } from '../context.ts';
-import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { CommandFailure, usageFailure } from '../failure.ts';
 import { AuditRounds } from '../replay/audit-rounds.ts';
 import { followTrace } from '../replay/follow-trace.ts';
-import { podToWorkload, type Mapping } from '../replay/pod-to-workload.ts';
+import { type Mapping, podToWorkload } from '../replay/pod-to-workload.ts';
 import { parsePodTrace, type TracePod } from '../replay/pod-trace.ts';
-import { parseProfileTable, profilesOfDevice, type ProfileTable } from '../replay/profile-sizes.ts';
+import { type ProfileTable, parseProfileTable, profilesOfDevice } from '../replay/profile-sizes.ts';
 import { reportOfReplay } from '../replay/report.ts';
 import { replayText } from '../replay/report-text.ts';
 import { submitTrace } from '../replay/submit-trace.ts';
@@ -47,7 +47,10 @@ export async function replay(context: CommandContext, input: ReplayInput): Promi
   const signal = context.interrupt();
   const startMs = clock.elapsedMs();
   const firstSeconds = pods[0]?.createdSeconds ?? 0;
-  const arrivals = pods.map((pod) => ({ afterMs: input.burst === true ? 0 : ((pod.createdSeconds - firstSeconds) * 1000) / input.speed, body: podToWorkload(pod, mapping) }));
+  const arrivals = pods.map((pod) => ({
+    afterMs: input.burst === true ? 0 : ((pod.createdSeconds - firstSeconds) * 1000) / input.speed,
+    body: podToWorkload(pod, mapping),
+  }));
 
   const audits = new AuditRounds(client, clock);
   const ended = new AbortController();
@@ -76,7 +79,13 @@ export async function replay(context: CommandContext, input: ReplayInput): Promi
   await audits.once();
   if (signal.aborted) terminal.remark('Interrupted; what was submitted goes on.');
 
-  const report = reportOfReplay({ submissions, ...followed, submitMs, wallMs: clock.elapsedMs() - startMs, audit: { rounds: audits.rounds, findings: audits.findings } });
+  const report = reportOfReplay({
+    submissions,
+    ...followed,
+    submitMs,
+    wallMs: clock.elapsedMs() - startMs,
+    audit: { rounds: audits.rounds, findings: audits.findings },
+  });
   const setting = { file: basename(input.file), mapping, burst: input.burst === true, concurrency: input.concurrency };
   const document = { ...setting, ...report };
   const records = followed.workloads.map((workload) => ({ ...workload, why: followed.whys.get(workload.id)?.sentence }));
@@ -93,19 +102,32 @@ async function readTrace(input: ReplayInput): Promise<TracePod[]> {
     throw new Error('it has no rows');
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CommandFailure({ code: 'bad-trace', exitCode: exitCodes.usage, what: `${input.file} cannot be replayed: ${why}.`, remedy: 'Give a pod list in the openb CSV format.', cause });
+    throw new CommandFailure({
+      code: 'bad-trace',
+      exitCode: exitCodes.usage,
+      what: `${input.file} cannot be replayed: ${why}.`,
+      remedy: 'Give a pod list in the openb CSV format.',
+      cause,
+    });
   }
 }
 
 function tableOf(input: ReplayInput, gpus: readonly Gpu[]): ProfileTable {
   if (input.profiles !== undefined) {
     const table = parseProfileTable(input.profiles);
-    if (table === undefined) throw usageFailure(`${JSON.stringify(input.profiles)} is no list of profiles.`, 'Write it as 1g.10gb=1,3g.40gb=3,7g.80gb=7.');
+    if (table === undefined)
+      throw usageFailure(`${JSON.stringify(input.profiles)} is no list of profiles.`, 'Write it as 1g.10gb=1,3g.40gb=3,7g.80gb=7.');
     return table;
   }
   for (const gpu of gpus) {
-    const table = gpu.migCapable && gpu.memoryMiB !== undefined ? profilesOfDevice({ computeSlices: gpu.units.compute, memoryMiB: gpu.memoryMiB }) : undefined;
+    const table =
+      gpu.migCapable && gpu.memoryMiB !== undefined
+        ? profilesOfDevice({ computeSlices: gpu.units.compute, memoryMiB: gpu.memoryMiB })
+        : undefined;
     if (table !== undefined) return table;
   }
-  throw usageFailure('No GPU of this cluster can be cut, so shares cannot be mapped to slices.', 'Name the profiles with --profiles, for example 1g.10gb=1,3g.40gb=3,7g.80gb=7.');
+  throw usageFailure(
+    'No GPU of this cluster can be cut, so shares cannot be mapped to slices.',
+    'Name the profiles with --profiles, for example 1g.10gb=1,3g.40gb=3,7g.80gb=7.',
+  );
 }

@@ -21,7 +21,8 @@ export interface SubmitInput {
 }
 
 export async function submit(context: CommandContext, input: SubmitInput): Promise<number> {
-  if (input.command.length === 0) throw usageFailure('There is no command to run.', 'Put it after --: astrago submit train-a --slice 1g.10gb -- python train.py');
+  if (input.command.length === 0)
+    throw usageFailure('There is no command to run.', 'Put it after --: astrago submit train-a --slice 1g.10gb -- python train.py');
   // Whoever waits also waits for a controller that is being restarted.
   const client = await context.connect(input.wait === true ? { retryDelaysMs: [100, 300, 1000, 2000, 5000, 10_000, 10_000] } : {});
   const workload = await client.submitWorkload({ body: bodyOf(input) });
@@ -80,6 +81,7 @@ function lineOf(workload: Workload): string {
   const where = place === undefined || workload.endedAtMs !== undefined ? '' : ` on ${place}`;
   const code = workload.exitCode === undefined ? '' : ` with exit code ${workload.exitCode}`;
   // Not looked at yet is what a line about something just queued says anyway, and a code is already named.
-  const because = workload.reason === 'PendingEvaluation' || workload.reason === 'command-failed' ? undefined : (workload.detail ?? workload.reason);
+  const because =
+    workload.reason === 'PendingEvaluation' || workload.reason === 'command-failed' ? undefined : (workload.detail ?? workload.reason);
   return `${workload.name} ${workload.phase}${where}${code}${because === undefined ? '' : `: ${because}`}`;
 }

@@ -2,16 +2,16 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { cliVersion } from '../cli-version.ts';
 import { answer, type CommandContext } from '../context.ts';
-import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { CommandFailure } from '../failure.ts';
 import { dataDirectory, dataFiles } from '../locate/data-directory.ts';
 import { readJsonFile } from '../locate/json-file.ts';
-import { parsePlan, planCluster, type ClusterPlan, type PlanFlags } from '../up/cluster-plan.ts';
+import { type ClusterPlan, type PlanFlags, parsePlan, planCluster } from '../up/cluster-plan.ts';
 import { detach } from '../up/detach.ts';
 import { machineHasGpus } from '../up/find-gpus.ts';
 import { lockHolder } from '../up/lock.ts';
 import { ourPrograms, type Programs } from '../up/programs.ts';
-import { clusterStatus, statusText, type ClusterStatus } from '../up/status.ts';
+import { type ClusterStatus, clusterStatus, statusText } from '../up/status.ts';
 import { supervise } from '../up/supervise.ts';
 
 export interface UpInput extends PlanFlags {
@@ -62,14 +62,27 @@ async function showRunning(context: CommandContext, directory: string, input: Up
     const status = await clusterStatus(directory);
     if (status !== undefined) {
       const port = Number(new URL(status.url).port);
-      if (input.port !== undefined && input.port !== 0 && input.port !== port) throw refusal(`The cluster in ${directory} already runs at ${status.url}.`, 'Stop it with astrago down first, or leave --port away.');
-      if (plan.nodes.length > status.nodes.length) throw refusal(`The cluster in ${directory} runs with ${status.nodes.length} nodes.`, 'Stop it with astrago down first; the next up adds the others.');
+      if (input.port !== undefined && input.port !== 0 && input.port !== port)
+        throw refusal(
+          `The cluster in ${directory} already runs at ${status.url}.`,
+          'Stop it with astrago down first, or leave --port away.',
+        );
+      if (plan.nodes.length > status.nodes.length)
+        throw refusal(
+          `The cluster in ${directory} runs with ${status.nodes.length} nodes.`,
+          'Stop it with astrago down first; the next up adds the others.',
+        );
       show(context, status, false);
       return exitCodes.ok;
     }
     const holder = await lockHolder(dataFiles(directory).supervisor);
     if (holder === undefined || context.clock.elapsedMs() >= untilMs) {
-      throw new CommandFailure({ code: 'not-ready', exitCode: exitCodes.failed, what: `The cluster in ${directory} is being started by another up, which has not got ready.`, remedy: `See ${dataFiles(directory).logs}, and stop it with astrago down.` });
+      throw new CommandFailure({
+        code: 'not-ready',
+        exitCode: exitCodes.failed,
+        what: `The cluster in ${directory} is being started by another up, which has not got ready.`,
+        remedy: `See ${dataFiles(directory).logs}, and stop it with astrago down.`,
+      });
     }
     await context.clock.sleep(100);
   }

@@ -1,5 +1,5 @@
-import { answer, type CommandContext } from '../context.ts';
 import { cliVersion } from '../cli-version.ts';
+import { answer, type CommandContext } from '../context.ts';
 
 export function version(context: CommandContext): Promise<void> {
   const own = { version: cliVersion(), node: process.versions.node };

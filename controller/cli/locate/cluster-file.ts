@@ -1,7 +1,7 @@
 // cluster.json: how programs on this machine find the cluster that `up` keeps running in a data directory.
 import { dataFiles } from './data-directory.ts';
 import { readJsonFile } from './json-file.ts';
-import { parseIdentity, type ProcessIdentity } from './process-identity.ts';
+import { type ProcessIdentity, parseIdentity } from './process-identity.ts';
 
 export interface ClusterFile extends ProcessIdentity {
   readonly url: string;

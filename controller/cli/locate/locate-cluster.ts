@@ -4,6 +4,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { CommandFailure } from '../failure.ts';
 import { readClusterFile } from './cluster-file.ts';
 import { dataDirectory } from './data-directory.ts';
+import { isAlive } from './process-identity.ts';
 
 /** The command line's part. */
 export interface ClusterChoice {
@@ -15,13 +16,18 @@ export interface ClusterChoice {
 export interface ClusterLocation {
   readonly url: string;
   readonly token: string | undefined;
+  /** A living supervisor brings its controller back, so it is worth waiting for. */
+  readonly supervised: boolean;
 }
 
-export async function locateCluster(choice: ClusterChoice, environment: Readonly<Record<string, string | undefined>>): Promise<ClusterLocation> {
+export async function locateCluster(
+  choice: ClusterChoice,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<ClusterLocation> {
   const token = choice.token ?? (environment['ASTRAGO_TOKEN'] || undefined);
   // A data directory on the command line is closer than a URL in the environment.
   const url = choice.url ?? (choice.data === undefined ? environment['ASTRAGO_URL'] || undefined : undefined);
-  if (url !== undefined) return { url: checkedUrl(url), token };
+  if (url !== undefined) return { url: checkedUrl(url), token, supervised: false };
 
   const directory = dataDirectory(choice.data, environment);
   const file = await readClusterFile(directory);
@@ -36,7 +42,7 @@ export async function locateCluster(choice: ClusterChoice, environment: Readonly
   // The controller may outlive a killed supervisor, so the file is believed and the connection decides.
   // A token in the environment may be for another cluster than the one that --data names.
   const given = choice.data === undefined ? token : choice.token;
-  return { url: file.url, token: given ?? (await readToken(file.tokenFile)) };
+  return { url: file.url, token: given ?? (await readToken(file.tokenFile)), supervised: isAlive(file) };
 }
 
 async function readToken(file: string): Promise<string> {

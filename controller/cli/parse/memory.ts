@@ -1,6 +1,12 @@
 const unitMiB: Readonly<Record<string, number>> = {
-  ki: 1 / 1024, mi: 1, gi: 1024, ti: 1024 ** 2,
-  k: 1000 / 1024 ** 2, m: 1e6 / 1024 ** 2, g: 1e9 / 1024 ** 2, t: 1e12 / 1024 ** 2,
+  ki: 1 / 1024,
+  mi: 1,
+  gi: 1024,
+  ti: 1024 ** 2,
+  k: 1000 / 1024 ** 2,
+  m: 1e6 / 1024 ** 2,
+  g: 1e9 / 1024 ** 2,
+  t: 1e12 / 1024 ** 2,
 };
 
 /** `16Gi`, `512Mi`, `1.5G`, in MiB, rounded up. A number without a unit is refused: nobody agrees on what it means. */

@@ -6,13 +6,26 @@ import { environmentVariable } from './options.ts';
 
 describe('memory sizes', () => {
   it.each([
-    ['16Gi', 16_384], ['512Mi', 512], ['1.5Gi', 1536], ['1Ti', 1_048_576], ['1G', 954], ['1GB', 954], ['16 GiB', 16_384], ['1Ki', 1], ['0Mi', 0],
+    ['16Gi', 16_384],
+    ['512Mi', 512],
+    ['1.5Gi', 1536],
+    ['1Ti', 1_048_576],
+    ['1G', 954],
+    ['1GB', 954],
+    ['16 GiB', 16_384],
+    ['1Ki', 1],
+    ['0Mi', 0],
   ])('%s is %d MiB', (text, mib) => expect(parseMemory(text)).toBe(mib));
   it.each(['', '16', 'Gi', '-1Gi', '1Xi', '1e3Mi', '1Gi2'])('%j is refused', (text) => expect(parseMemory(text)).toBeUndefined());
 });
 
 describe('CPUs', () => {
-  it.each([['4', 4000], ['0.5', 500], ['1500m', 1500], ['0', 0]])('%s is %d thousandths', (text, milli) => expect(parseCpus(text)).toBe(milli));
+  it.each([
+    ['4', 4000],
+    ['0.5', 500],
+    ['1500m', 1500],
+    ['0', 0],
+  ])('%s is %d thousandths', (text, milli) => expect(parseCpus(text)).toBe(milli));
   it.each(['', 'four', '-1', '0.0001', '1,5'])('%j is refused', (text) => expect(parseCpus(text)).toBeUndefined());
 });
 

@@ -39,10 +39,15 @@ export async function followTrace(client: Client, ids: ReadonlySet<string>, deps
   }
   // The live ones are listed first: what ends in between is then in both lists, and the later record counts.
   const records = new Map<string, Workload>();
-  for (const phase of ['live', 'ended'] as const) for (const workload of await listed(client, deps.workspace, phase, ids)) records.set(workload.id, workload);
+  for (const phase of ['live', 'ended'] as const)
+    for (const workload of await listed(client, deps.workspace, phase, ids)) records.set(workload.id, workload);
   const whys = new Map<string, Why>();
   const waiting = [...records.values()].filter((workload) => workload.phase === 'queued');
-  await inParallel(waiting, 8, async (workload) => void whys.set(workload.id, await client.whyWorkload({ params: { workload: workload.id } })));
+  await inParallel(
+    waiting,
+    8,
+    async (workload) => void whys.set(workload.id, await client.whyWorkload({ params: { workload: workload.id } })),
+  );
   return { workloads: [...records.values()], whys };
 }
 

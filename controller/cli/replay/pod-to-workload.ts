@@ -1,6 +1,6 @@
 import type { SubmitWorkloadInput } from '@astrago/api';
 import type { TracePod } from './pod-trace.ts';
-import { smallestFor, type ProfileTable } from './profile-sizes.ts';
+import { type ProfileTable, smallestFor } from './profile-sizes.ts';
 
 export interface Mapping {
   readonly table: ProfileTable;

@@ -14,7 +14,17 @@ export interface TracePod {
   readonly ranSeconds: number | undefined;
 }
 
-const columns = ['name', 'cpu_milli', 'memory_mib', 'num_gpu', 'gpu_milli', 'gpu_spec', 'creation_time', 'deletion_time', 'scheduled_time'] as const;
+const columns = [
+  'name',
+  'cpu_milli',
+  'memory_mib',
+  'num_gpu',
+  'gpu_milli',
+  'gpu_spec',
+  'creation_time',
+  'deletion_time',
+  'scheduled_time',
+] as const;
 
 /** Throws with the line at fault. Rows come in the order of their creation. */
 export function parsePodTrace(text: string, limit = Number.POSITIVE_INFINITY): TracePod[] {
@@ -37,7 +47,8 @@ export function parsePodTrace(text: string, limit = Number.POSITIVE_INFINITY): T
 function podOf(cell: (column: (typeof columns)[number]) => string, line: number): TracePod {
   const number = (column: (typeof columns)[number]): number => {
     const value = Number(cell(column));
-    if (cell(column).trim() === '' || !Number.isFinite(value) || value < 0) throw new Error(`line ${line}: ${column} is ${JSON.stringify(cell(column))}, not a number`);
+    if (cell(column).trim() === '' || !Number.isFinite(value) || value < 0)
+      throw new Error(`line ${line}: ${column} is ${JSON.stringify(cell(column))}, not a number`);
     return value;
   };
   const optional = (column: (typeof columns)[number]): number | undefined => (cell(column).trim() === '' ? undefined : number(column));

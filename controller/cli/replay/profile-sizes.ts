@@ -12,15 +12,28 @@ export interface ProfileTable {
 }
 
 // Memory slices of eight for every compute slice count of seven: the driver's names follow from these.
-const bySeven = [[1, 1], [2, 2], [3, 4], [4, 4], [7, 8]] as const;
-const byFour = [[1, 2], [2, 4], [4, 8]] as const;
+const bySeven = [
+  [1, 1],
+  [2, 2],
+  [3, 4],
+  [4, 4],
+  [7, 8],
+] as const;
+const byFour = [
+  [1, 2],
+  [2, 4],
+  [4, 8],
+] as const;
 
 /** From the size of the device by the driver's own rule: N in `Xg.Ngb` is its eighths of the memory, rounded to whole GiB. */
 export function profilesOfDevice(device: { readonly computeSlices: number; readonly memoryMiB: number }): ProfileTable | undefined {
   const grid = device.computeSlices === 7 ? bySeven : device.computeSlices === 4 ? byFour : undefined;
   if (grid === undefined) return undefined;
   const totalGiB = Math.ceil(device.memoryMiB / 1024);
-  const profiles = grid.map(([compute, eighths]) => ({ profile: `${compute}g.${Math.round((eighths / 8) * totalGiB)}gb`, computeSlices: compute }));
+  const profiles = grid.map(([compute, eighths]) => ({
+    profile: `${compute}g.${Math.round((eighths / 8) * totalGiB)}gb`,
+    computeSlices: compute,
+  }));
   return { profiles, computeSlices: device.computeSlices };
 }
 

@@ -19,7 +19,10 @@ export function replayText(report: ReplayReport, setting: ReplaySetting): string
   const arrivals = setting.burst ? `as fast as the API takes them, ${setting.concurrency} at a time` : `recorded times / ${mapping.speed}`;
   return facts([
     ['trace', `${setting.file}, ${report.rows} rows`],
-    ['mapping', `a share of one GPU to the smallest of ${mapping.table.profiles.map((entry) => `${entry.profile} (${entry.computeSlices}/${mapping.table.computeSlices})`).join(', ')} with enough compute; whole GPUs, CPU and memory as recorded; models ${mapping.respectModel ? 'as recorded' : 'ignored'}`],
+    [
+      'mapping',
+      `a share of one GPU to the smallest of ${mapping.table.profiles.map((entry) => `${entry.profile} (${entry.computeSlices}/${mapping.table.computeSlices})`).join(', ')} with enough compute; whole GPUs, CPU and memory as recorded; models ${mapping.respectModel ? 'as recorded' : 'ignored'}`,
+    ],
     ['run times', `recorded / ${mapping.speed}, at least ${mapping.minMs} ms, at most ${mapping.maxMs} ms; the command is sleep`],
     ['arrivals', arrivals],
     ['submitted', report.submitted],
@@ -32,12 +35,20 @@ export function replayText(report: ReplayReport, setting: ReplaySetting): string
     ['placements/s', report.placementsPerSecond ?? '--'],
     ['submit to placed', spreadText(report.submitToPlacedMs)],
     ['submit to running', spreadText(report.submitToRunningMs)],
-    ['audit', `${report.audit.rounds} rounds, ${report.audit.findings.length} findings${report.audit.findings.map((finding) => `\n    ${finding}`).join('')}`],
-    ['first to last', report.workMs === undefined ? undefined : `${humanDuration(report.workMs)} from the first submission to the last end`],
+    [
+      'audit',
+      `${report.audit.rounds} rounds, ${report.audit.findings.length} findings${report.audit.findings.map((finding) => `\n    ${finding}`).join('')}`,
+    ],
+    [
+      'first to last',
+      report.workMs === undefined ? undefined : `${humanDuration(report.workMs)} from the first submission to the last end`,
+    ],
     ['wall time', humanDuration(report.wallMs)],
   ]);
 }
 
 function spreadText(spread: Spread | undefined): string {
-  return spread === undefined ? '--' : `p50 ${humanDuration(spread.p50)}, p99 ${humanDuration(spread.p99)}, max ${humanDuration(spread.max)} (${spread.count} measured)`;
+  return spread === undefined
+    ? '--'
+    : `p50 ${humanDuration(spread.p50)}, p99 ${humanDuration(spread.p99)}, max ${humanDuration(spread.max)} (${spread.count} measured)`;
 }

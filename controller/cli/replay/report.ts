@@ -71,8 +71,12 @@ export function reportOfReplay(recorded: Recorded): ReplayReport {
     unexplained,
     submissionsPerSecond: perSecond(accepted.length, recorded.submitMs),
     placementsPerSecond: placingMs === 0 ? undefined : perSecond(placedAt.length, placingMs),
-    submitToPlacedMs: spread(recorded.workloads.flatMap((workload) => (workload.placedAtMs === undefined ? [] : workload.placedAtMs - workload.submittedAtMs))),
-    submitToRunningMs: spread(recorded.workloads.flatMap((workload) => (workload.startedAtMs === undefined ? [] : workload.startedAtMs - workload.submittedAtMs))),
+    submitToPlacedMs: spread(
+      recorded.workloads.flatMap((workload) => (workload.placedAtMs === undefined ? [] : workload.placedAtMs - workload.submittedAtMs)),
+    ),
+    submitToRunningMs: spread(
+      recorded.workloads.flatMap((workload) => (workload.startedAtMs === undefined ? [] : workload.startedAtMs - workload.submittedAtMs)),
+    ),
     audit: recorded.audit,
     submitMs: Math.round(recorded.submitMs),
     workMs: ended.length === 0 ? undefined : extent(ended.flatMap((workload) => [workload.submittedAtMs, workload.endedAtMs ?? 0])),

@@ -11,7 +11,11 @@ export interface Arrival {
 }
 
 /** Submits each at its time, or as soon after as one of the workers is free. A refusal is a result, not a failure. */
-export async function submitTrace(client: Client, arrivals: readonly Arrival[], deps: { readonly clock: Clock; readonly concurrency: number; readonly signal: AbortSignal }): Promise<Submission[]> {
+export async function submitTrace(
+  client: Client,
+  arrivals: readonly Arrival[],
+  deps: { readonly clock: Clock; readonly concurrency: number; readonly signal: AbortSignal },
+): Promise<Submission[]> {
   const { clock, concurrency, signal } = deps;
   const submissions: Submission[] = [];
   const startMs = clock.elapsedMs();

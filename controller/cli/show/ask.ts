@@ -10,7 +10,8 @@ export function askText(workload: Pick<Workload, 'slice' | 'gpus' | 'model'>): s
 export function placeText(workload: Pick<Workload, 'node' | 'devices'>): string | undefined {
   if (workload.node === undefined) return undefined;
   if (workload.devices.length === 0) return workload.node;
-  const devices = workload.devices.map((device) => {
+  const inOrder = [...workload.devices].sort((a, b) => (a.gpuIndex ?? 0) - (b.gpuIndex ?? 0));
+  const devices = inOrder.map((device) => {
     const gpu = device.gpuIndex ?? device.gpuUuid;
     return device.slice === undefined ? `${gpu}` : `${gpu} ${device.slice.profile}@${device.slice.start}`;
   });

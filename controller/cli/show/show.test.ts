@@ -7,17 +7,35 @@ import { facts, table } from './table.ts';
 
 describe('a table', () => {
   it('is plain columns with -- for what is not known', () => {
-    expect(table(['NODE', 'GPUS', 'SEEN'], [['sim-1', 2, undefined], ['a-longer-name', 0, '5s']])).toBe(
-      ['NODE           GPUS  SEEN', 'sim-1          2     --', 'a-longer-name  0     5s'].join('\n'),
-    );
+    expect(
+      table(
+        ['NODE', 'GPUS', 'SEEN'],
+        [
+          ['sim-1', 2, undefined],
+          ['a-longer-name', 0, '5s'],
+        ],
+      ),
+    ).toBe(['NODE           GPUS  SEEN', 'sim-1          2     --', 'a-longer-name  0     5s'].join('\n'));
   });
   it('of facts leaves out what is not there', () => {
-    expect(facts([['phase', 'queued'], ['exit code', undefined], ['cpus', 0]])).toBe('phase  queued\ncpus   0');
+    expect(
+      facts([
+        ['phase', 'queued'],
+        ['exit code', undefined],
+        ['cpus', 0],
+      ]),
+    ).toBe('phase  queued\ncpus   0');
   });
 });
 
 describe('a slot map', () => {
-  const gpu = (over: Partial<Gpu>): Parameters<typeof slotMap>[0] => ({ slices: [], units: { compute: 7, memory: 8 }, migEnabled: true, layout: { kind: 'mig', slices: [] }, ...over });
+  const gpu = (over: Partial<Gpu>): Parameters<typeof slotMap>[0] => ({
+    slices: [],
+    units: { compute: 7, memory: 8 },
+    migEnabled: true,
+    layout: { kind: 'mig', slices: [] },
+    ...over,
+  });
   const slice = (profile: string, start: number, size: number, over = {}) => ({ profile, start, size, state: 'live' as const, ...over });
 
   it('shows slices where they lie, their workloads, and a dot for each unit that is not cut', () => {
@@ -36,10 +54,24 @@ describe('a slot map', () => {
 });
 
 describe('amounts', () => {
-  it.each([[5, '5ms'], [1234, '1.2s'], [59_999, '59s'], [303_000, '5m03s'], [11_220_000, '3h07m'], [1_051_200_000, '12d4h'], [-5, '0s']])('%d ms is %s', (ms, text) => {
+  it.each([
+    [5, '5ms'],
+    [1234, '1.2s'],
+    [59_999, '59s'],
+    [303_000, '5m03s'],
+    [11_220_000, '3h07m'],
+    [1_051_200_000, '12d4h'],
+    [-5, '0s'],
+  ])('%d ms is %s', (ms, text) => {
     expect(humanDuration(ms)).toBe(text);
   });
   it('keep their unit', () => {
-    expect([humanMemory(512), humanMemory(1536), humanMemory(1_048_576), humanMemory(undefined), humanCpus(1500)]).toEqual(['512Mi', '1.5Gi', '1Ti', undefined, '1.5']);
+    expect([humanMemory(512), humanMemory(1536), humanMemory(1_048_576), humanMemory(undefined), humanCpus(1500)]).toEqual([
+      '512Mi',
+      '1.5Gi',
+      '1Ti',
+      undefined,
+      '1.5',
+    ]);
   });
 });

@@ -2,16 +2,32 @@
 import Table from 'cli-table3';
 
 const noLines = {
-  top: '', 'top-mid': '', 'top-left': '', 'top-right': '',
-  bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
 };
 
 /** What was not measured is `--`; an empty cell would read as nothing there. */
 export const unknown = '--';
 
 export function table(head: readonly string[], rows: readonly (readonly (string | number | undefined)[])[]): string {
-  const drawn = new Table({ head: [...head], chars: noLines, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true } });
+  const drawn = new Table({
+    head: [...head],
+    chars: noLines,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
+  });
   for (const row of rows) drawn.push(row.map((cell) => (cell === undefined || cell === '' ? unknown : String(cell))));
   return drawn
     .toString()

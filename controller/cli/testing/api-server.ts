@@ -1,7 +1,8 @@
 // A small HTTP server with the routes of the real API, for tests: handlers by route name, everything else is not found.
-import { problemCodes, routes, type ProblemCode, type Route, type RouteName } from '@astrago/api';
+
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type ProblemCode, problemCodes, type Route, type RouteName, routes } from '@astrago/api';
 
 export interface Received {
   readonly params: Readonly<Record<string, string>>;
@@ -53,7 +54,13 @@ async function answer(handlers: Handlers, request: IncomingMessage, response: Se
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString('utf8');
-    const value = await handler({ params: found.params, query: target.searchParams, body: text === '' ? undefined : JSON.parse(text), headers: request.headers, response });
+    const value = await handler({
+      params: found.params,
+      query: target.searchParams,
+      body: text === '' ? undefined : JSON.parse(text),
+      headers: request.headers,
+      response,
+    });
     if (value === undefined) return;
     const route: Route = routes[found.name];
     if (route.text === true) {
@@ -64,7 +71,14 @@ async function answer(handlers: Handlers, request: IncomingMessage, response: Se
   } catch (failure) {
     if (!(failure instanceof Refusal)) return void response.destroy();
     const { status, title } = problemCodes[failure.code];
-    send(response, status, { type: `urn:astrago:problem:${failure.code}`, title, status, code: failure.code, detail: failure.message, ...failure.more });
+    send(response, status, {
+      type: `urn:astrago:problem:${failure.code}`,
+      title,
+      status,
+      code: failure.code,
+      detail: failure.message,
+      ...failure.more,
+    });
   }
 }
 
@@ -72,7 +86,11 @@ function match(method: string, path: string): { readonly name: RouteName; readon
   for (const [name, route] of Object.entries(routes)) {
     const pattern = new RegExp(`^${route.path.replace(/\{(\w+)\}/g, '(?<$1>[^/]+)')}$`);
     const matched = route.method === method ? pattern.exec(path) : null;
-    if (matched !== null) return { name: name as RouteName, params: Object.fromEntries(Object.entries(matched.groups ?? {}).map(([key, value]) => [key, decodeURIComponent(value)])) };
+    if (matched !== null)
+      return {
+        name: name as RouteName,
+        params: Object.fromEntries(Object.entries(matched.groups ?? {}).map(([key, value]) => [key, decodeURIComponent(value)])),
+      };
   }
   return undefined;
 }

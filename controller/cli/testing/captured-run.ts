@@ -9,7 +9,10 @@ export interface CapturedRun {
   readonly err: string;
 }
 
-export async function capturedRun(argv: readonly string[], given: { readonly environment?: Readonly<Record<string, string>>; readonly signal?: AbortSignal } = {}): Promise<CapturedRun> {
+export async function capturedRun(
+  argv: readonly string[],
+  given: { readonly environment?: Readonly<Record<string, string>>; readonly signal?: AbortSignal } = {},
+): Promise<CapturedRun> {
   let out = '';
   let err = '';
   const exitCode = await run(argv, {

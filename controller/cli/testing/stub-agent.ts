@@ -10,7 +10,11 @@ if (!existsSync(join(data, 'workload'))) {
   const allocation = `allocation-${process.pid}`;
   mkdirSync(join(data, 'allocations', allocation), { recursive: true });
   // The inner command clears its environment, as a workload may.
-  const workload = spawn('/bin/sh', ['-c', 'env -i sleep 600; true'], { detached: true, stdio: 'ignore', env: { ...process.env, ASTRAGO_ALLOCATION_ID: allocation, ASTRAGO_UP_DIRECTORY: '' } });
+  const workload = spawn('/bin/sh', ['-c', 'env -i sleep 600; true'], {
+    detached: true,
+    stdio: 'ignore',
+    env: { ...process.env, ASTRAGO_ALLOCATION_ID: allocation, ASTRAGO_UP_DIRECTORY: '' },
+  });
   workload.unref();
   writeFileSync(join(data, 'workload'), String(workload.pid));
 }

@@ -14,9 +14,20 @@ const noUnits = { compute: 0, memory: 0 };
 const server = await startApiServer(
   {
     listNodes: () => ({
-      items: readdirSync(join(data, 'nodes')).filter(alive).map((name) => ({
-        name, state: 'ready', cordoned: false, gpuCount: 2, models: ['stub'], cpuMilliAllocated: 0, memoryMiBAllocated: 0, units: noUnits, allocatedUnits: noUnits, conditions: [],
-      })),
+      items: readdirSync(join(data, 'nodes'))
+        .filter(alive)
+        .map((name) => ({
+          name,
+          state: 'ready',
+          cordoned: false,
+          gpuCount: 2,
+          models: ['stub'],
+          cpuMilliAllocated: 0,
+          memoryMiBAllocated: 0,
+          units: noUnits,
+          allocatedUnits: noUnits,
+          conditions: [],
+        })),
     }),
     listWorkloads: () => ({ items: [] }),
   },
@@ -25,7 +36,17 @@ const server = await startApiServer(
 writeFileSync(join(data, 'token'), 'stub-token\n', { mode: 0o600 });
 const file = join(data, 'controller.json');
 const token = join(data, 'token');
-writeFileSync(`${file}.new`, JSON.stringify({ pid: process.pid, url: server.url, joinAddress: 'a:1', controllerAddress: 'a:2', joinTokenFile: token, adminTokenFile: token }));
+writeFileSync(
+  `${file}.new`,
+  JSON.stringify({
+    pid: process.pid,
+    url: server.url,
+    joinAddress: 'a:1',
+    controllerAddress: 'a:2',
+    joinTokenFile: token,
+    adminTokenFile: token,
+  }),
+);
 renameSync(`${file}.new`, file);
 process.on('SIGTERM', () => process.exit(0));
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parsePlan, planCluster, type ClusterPlan } from './cluster-plan.ts';
+import { type ClusterPlan, parsePlan, planCluster } from './cluster-plan.ts';
 
 const laptop = { hostname: 'Lab.Example.org', hasGpus: false };
 const gpuServer = { hostname: 'GPU_server.example.org', hasGpus: true };
@@ -9,7 +9,10 @@ describe('the plan of a local cluster', () => {
   it('is two simulated nodes where there is no GPU', () => {
     expect(planCluster({}, undefined, laptop)).toEqual({
       port: 8420,
-      nodes: [{ kind: 'simulated', name: 'sim-1', model: 'h100-80gb', gpus: 2, seed: 1 }, { kind: 'simulated', name: 'sim-2', model: 'h100-80gb', gpus: 2, seed: 2 }],
+      nodes: [
+        { kind: 'simulated', name: 'sim-1', model: 'h100-80gb', gpus: 2, seed: 1 },
+        { kind: 'simulated', name: 'sim-2', model: 'h100-80gb', gpus: 2, seed: 2 },
+      ],
     });
   });
   it('is the machine itself where there are GPUs, unless simulation is asked for', () => {
@@ -21,7 +24,10 @@ describe('the plan of a local cluster', () => {
     expect(planCluster({ port: 0 }, two, laptop)).toEqual({ ...two, port: 0 });
   });
   it('grows by nodes like those that are there', () => {
-    expect(planCluster({ nodes: 3 }, two, laptop)).toEqual({ ...two, nodes: [...two.nodes, { kind: 'simulated', name: 'sim-3', model: 'h100-80gb', gpus: 2, seed: 3 }] });
+    expect(planCluster({ nodes: 3 }, two, laptop)).toEqual({
+      ...two,
+      nodes: [...two.nodes, { kind: 'simulated', name: 'sim-3', model: 'h100-80gb', gpus: 2, seed: 3 }],
+    });
   });
   it.each([
     ['fewer nodes', { nodes: 1 }, two, 'has 2 nodes'],

@@ -25,7 +25,11 @@ export interface PlanConflict {
 const defaults = { port: 8420, nodes: 2, gpus: 2, model: 'h100-80gb' };
 
 /** Nodes are never taken away or changed here: work may be recorded on them. */
-export function planCluster(flags: PlanFlags, recorded: ClusterPlan | undefined, machine: { readonly hostname: string; readonly hasGpus: boolean }): ClusterPlan | PlanConflict {
+export function planCluster(
+  flags: PlanFlags,
+  recorded: ClusterPlan | undefined,
+  machine: { readonly hostname: string; readonly hasGpus: boolean },
+): ClusterPlan | PlanConflict {
   const port = flags.port ?? recorded?.port ?? defaults.port;
   const simulationAsked = flags.nodes !== undefined || flags.gpus !== undefined || flags.model !== undefined;
   const another = 'Leave the option away, or start another cluster with another --data.';
@@ -36,11 +40,15 @@ export function planCluster(flags: PlanFlags, recorded: ClusterPlan | undefined,
 
   const first = recorded.nodes[0];
   if (first === undefined || !simulationAsked) return { port, nodes: recorded.nodes };
-  if (first.kind === 'real') return { conflict: 'This data directory is of a cluster of real GPUs, so simulated nodes cannot be added.', remedy: another };
-  if (flags.model !== undefined && flags.model !== first.model) return { conflict: `The simulated nodes of this data directory have the model ${first.model}, not ${flags.model}.`, remedy: another };
-  if (flags.gpus !== undefined && flags.gpus !== first.gpus) return { conflict: `The simulated nodes of this data directory have ${first.gpus} GPUs each, not ${flags.gpus}.`, remedy: another };
+  if (first.kind === 'real')
+    return { conflict: 'This data directory is of a cluster of real GPUs, so simulated nodes cannot be added.', remedy: another };
+  if (flags.model !== undefined && flags.model !== first.model)
+    return { conflict: `The simulated nodes of this data directory have the model ${first.model}, not ${flags.model}.`, remedy: another };
+  if (flags.gpus !== undefined && flags.gpus !== first.gpus)
+    return { conflict: `The simulated nodes of this data directory have ${first.gpus} GPUs each, not ${flags.gpus}.`, remedy: another };
   const count = recorded.nodes.length;
-  if (flags.nodes !== undefined && flags.nodes < count) return { conflict: `This data directory has ${count} nodes, and up takes none away.`, remedy: another };
+  if (flags.nodes !== undefined && flags.nodes < count)
+    return { conflict: `This data directory has ${count} nodes, and up takes none away.`, remedy: another };
   return { port, nodes: [...recorded.nodes, ...simulated(count, flags.nodes ?? count, first.gpus, first.model)] };
 }
 
@@ -52,7 +60,12 @@ function simulated(from: number, to: number, gpus: number, model: string): NodeP
 
 /** A host name as a DNS label. */
 function nodeName(hostname: string): string {
-  const label = hostname.toLowerCase().split('.')[0]?.replace(/[^a-z0-9-]/g, '-').replace(/^-+|-+$/g, '').slice(0, 63);
+  const label = hostname
+    .toLowerCase()
+    .split('.')[0]
+    ?.replace(/[^a-z0-9-]/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 63);
   return label || 'node-1';
 }
 

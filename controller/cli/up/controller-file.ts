@@ -1,7 +1,8 @@
 // controller.json: written by the controller once it is ready.
-import type { Clock } from '@astrago/shared/runtime/clock';
+
 import { watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import type { Clock } from '@astrago/shared/runtime/clock';
 import { readJsonFile } from '../locate/json-file.ts';
 
 export interface ControllerFile {
@@ -22,7 +23,10 @@ export async function readControllerFile(file: string): Promise<ControllerFile |
 }
 
 /** Yields once for every process that announces itself, the present one included. */
-export async function* controllerAnnouncements(file: string, deps: { readonly clock: Clock; readonly signal: AbortSignal }): AsyncGenerator<ControllerFile, void, undefined> {
+export async function* controllerAnnouncements(
+  file: string,
+  deps: { readonly clock: Clock; readonly signal: AbortSignal },
+): AsyncGenerator<ControllerFile, void, undefined> {
   const { clock, signal } = deps;
   let wake = new AbortController();
   const watcher = watch(dirname(file), (_event, name) => {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { CommandFailure } from '../failure.ts';
 import { dataFiles } from '../locate/data-directory.ts';
 import type { ClusterPlan } from './cluster-plan.ts';
@@ -38,7 +38,11 @@ export async function detach(order: SupervisorOrder, deps: DetachDeps): Promise<
   const log = openSync(logFile, 'a', 0o600);
   const script = fileURLToPath(new URL('./supervisor-main.ts', import.meta.url));
   // The directory is there for whoever reads a process list.
-  const child = spawn(process.execPath, [script, order.directory], { env: { ...deps.environment }, stdio: ['ignore', log, log, 'ipc'], detached: true });
+  const child = spawn(process.execPath, [script, order.directory], {
+    env: { ...deps.environment },
+    stdio: ['ignore', log, log, 'ipc'],
+    detached: true,
+  });
   closeSync(log);
   const interrupt = (): void => void child.kill('SIGTERM');
   deps.signal.addEventListener('abort', interrupt, { once: true });

@@ -1,8 +1,11 @@
 import type { Clock } from '@astrago/shared/runtime/clock';
-import { isAlive, signalProcess, type ProcessIdentity } from '../locate/process-identity.ts';
+import { isAlive, type ProcessIdentity, signalProcess } from '../locate/process-identity.ts';
 
 /** Asks them to end, waits, and kills what is left. Returns how many had to be killed. */
-export async function endProcesses(processes: readonly ProcessIdentity[], deps: { readonly clock: Clock; readonly graceMs: number }): Promise<number> {
+export async function endProcesses(
+  processes: readonly ProcessIdentity[],
+  deps: { readonly clock: Clock; readonly graceMs: number },
+): Promise<number> {
   const asked = processes.filter((one) => signalProcess(one, 'SIGTERM'));
   if (await gone(asked, deps.clock, deps.graceMs)) return 0;
   const killed = asked.filter((one) => signalProcess(one, 'SIGKILL'));

@@ -7,8 +7,19 @@ export function freePort(port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === 'EADDRINUSE' ? `Port ${port} is taken by another program.` : `Port ${port} cannot be used (${cause.code ?? cause.message}).`;
-      reject(new CommandFailure({ code: 'port-taken', exitCode: exitCodes.refused, what: why, remedy: 'Choose another with --port, or any free one with --port 0.', cause }));
+      const why =
+        cause.code === 'EADDRINUSE'
+          ? `Port ${port} is taken by another program.`
+          : `Port ${port} cannot be used (${cause.code ?? cause.message}).`;
+      reject(
+        new CommandFailure({
+          code: 'port-taken',
+          exitCode: exitCodes.refused,
+          what: why,
+          remedy: 'Choose another with --port, or any free one with --port 0.',
+          cause,
+        }),
+      );
     });
     probe.listen(port, '127.0.0.1', () => {
       const address = probe.address();

@@ -1,8 +1,8 @@
-import { systemClock as clock } from '@astrago/shared/runtime/clock';
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock as clock } from '@astrago/shared/runtime/clock';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { down } from '../commands/down.ts';
 import { up } from '../commands/up.ts';
@@ -49,7 +49,9 @@ describe('a local cluster', () => {
 
   it('gives up with what the controller wrote when it cannot be started', { timeout: 60_000 }, async () => {
     const environment = { PATH: process.env['PATH'], STUB_CONTROLLER_BREAKS: '1' };
-    const failure: unknown = await new LocalCluster(deps({ environment, limits: { failuresMax: 2 } })).run(new AbortController().signal).catch((thrown: unknown) => thrown);
+    const failure: unknown = await new LocalCluster(deps({ environment, limits: { failuresMax: 2 } }))
+      .run(new AbortController().signal)
+      .catch((thrown: unknown) => thrown);
 
     expect(failure).toBeInstanceOf(CommandFailure);
     expect((failure as CommandFailure).message).toContain('ended with exit code 3, 2 times in a row');
@@ -109,7 +111,13 @@ describe('up and down', () => {
 function deps(over: Partial<LocalClusterDeps>): LocalClusterDeps {
   return {
     directory,
-    plan: { port: 0, nodes: [{ kind: 'simulated', name: 'sim-1', model: 'stub', gpus: 2, seed: 1 }, { kind: 'simulated', name: 'sim-2', model: 'stub', gpus: 2, seed: 2 }] },
+    plan: {
+      port: 0,
+      nodes: [
+        { kind: 'simulated', name: 'sim-1', model: 'stub', gpus: 2, seed: 1 },
+        { kind: 'simulated', name: 'sim-2', model: 'stub', gpus: 2, seed: 2 },
+      ],
+    },
     programs: stubPrograms,
     clock,
     environment: { PATH: process.env['PATH'] },
@@ -122,7 +130,12 @@ function deps(over: Partial<LocalClusterDeps>): LocalClusterDeps {
 
 function context(said: string[]): CommandContext {
   return {
-    terminal: { colours: undefined as never, print: (text) => void said.push(text), remark: () => undefined, pour: () => Promise.resolve() },
+    terminal: {
+      colours: undefined as never,
+      print: (text) => void said.push(text),
+      remark: () => undefined,
+      pour: () => Promise.resolve(),
+    },
     json: false,
     environment: { PATH: process.env['PATH'] },
     choice: { data: directory },

@@ -1,19 +1,21 @@
 // A cluster on this machine, from its start to its end: one controller, one agent a node, kept running by this process.
-import { createClient, type Client } from '@astrago/api/client';
-import type { Clock } from '@astrago/shared/runtime/clock';
+
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Client, createClient } from '@astrago/api/client';
+import type { Clock } from '@astrago/shared/runtime/clock';
 import { exitCodes } from '../exit-codes.ts';
 import { CommandFailure } from '../failure.ts';
 import { nodeFetch } from '../http-fetch.ts';
 import { inParallel } from '../in-parallel.ts';
-import { dataFiles, type DataFiles } from '../locate/data-directory.ts';
+import { type DataFiles, dataFiles } from '../locate/data-directory.ts';
 import { writeJsonFile } from '../locate/json-file.ts';
 import { identify } from '../locate/process-identity.ts';
+import { plural } from '../show/quantity.ts';
 import { agentEnvironment, controllerEnvironment } from './child-environment.ts';
 import { endLeftovers, endStaleDaemons } from './clean-up.ts';
 import type { ClusterPlan, NodePlan } from './cluster-plan.ts';
-import { controllerAnnouncements, type ControllerFile } from './controller-file.ts';
+import { type ControllerFile, controllerAnnouncements } from './controller-file.ts';
 import { freePort } from './free-port.ts';
 import { logTail } from './log-tail.ts';
 import { makeMachine } from './make-machine.ts';
@@ -101,17 +103,27 @@ export class LocalCluster {
   async #start(port: number): Promise<void> {
     const { clock, plan, programs, directory, environment } = this.#deps;
     this.#deps.tell(`Starting the controller and ${plan.nodes.length} agents; their data is in ${directory}`);
-    const controller = this.#supervised({ name: 'controller', script: programs.controller, environment: () => controllerEnvironment(directory, port, environment), stopGraceMs: 10_000 });
+    const controller = this.#supervised({
+      name: 'controller',
+      script: programs.controller,
+      environment: () => controllerEnvironment(directory, port, environment),
+      stopGraceMs: 10_000,
+    });
     this.#run(this.#keepController(controller), this.#followController(controller));
     const file = await Promise.race([this.#announced.promise, clock.sleep(this.#limits.controllerStartMs, this.#stopController.signal)]);
-    if (file === undefined) throw await this.#failure('controller', `The controller was not ready within ${this.#limits.controllerStartMs / 1000} s.`);
+    if (file === undefined)
+      throw await this.#failure('controller', `The controller was not ready within ${this.#limits.controllerStartMs / 1000} s.`);
 
     await inParallel(plan.nodes, 2, (node) => makeMachine(node, { ...this.#deps, logFile: this.#log(`${node.name}-machine`) }));
     for (const node of plan.nodes) {
       if (this.#stopAgents.signal.aborted) return;
       this.#run(this.#keepAgent(node));
     }
-    const unready = await nodesReady(await this.#client(), plan.nodes, { clock, limitMs: 60_000 + 15_000 * plan.nodes.length, signal: this.#stopAgents.signal });
+    const unready = await nodesReady(await this.#client(), plan.nodes, {
+      clock,
+      limitMs: 60_000 + 15_000 * plan.nodes.length,
+      signal: this.#stopAgents.signal,
+    });
     if (unready.length > 0) throw await this.#failure(unready[0] ?? '', `Not ready in time: ${unready.join(', ')}.`);
   }
 
@@ -128,14 +140,18 @@ export class LocalCluster {
       wellAfterMs: 10_000,
       failuresMax: this.#limits.failuresMax,
       // A full disk is no reason to leave a program unwatched; the next supervisor finds it by its environment.
-      onStart: (identity) => this.#book.note(options.name, identity).catch((failure: unknown) => this.#deps.tell(`${options.name} could not be noted: ${String(failure)}`)),
+      onStart: (identity) =>
+        this.#book
+          .note(options.name, identity)
+          .catch((failure: unknown) => this.#deps.tell(`${options.name} could not be noted: ${String(failure)}`)),
       onEnd: (text) => this.#deps.tell(text),
     });
   }
 
   async #keepController(controller: Supervised): Promise<void> {
     const end = await controller.run(this.#stopController.signal);
-    if (end.kind === 'gave-up') this.#broken.reject(await this.#failure('controller', `The controller cannot be kept running: ${end.text}.`));
+    if (end.kind === 'gave-up')
+      this.#broken.reject(await this.#failure('controller', `The controller cannot be kept running: ${end.text}.`));
   }
 
   async #followController(controller: Supervised): Promise<void> {
@@ -147,9 +163,12 @@ export class LocalCluster {
       this.#controller = file;
       // Once written it stays true: the address does not change. So a full disk later does no harm.
       const written = this.#writeClusterFile(this.#ready ? 'ready' : 'starting');
-      await (before === undefined ? written : written.catch((failure: unknown) => this.#deps.tell(`cluster.json could not be written: ${String(failure)}`)));
+      await (before === undefined
+        ? written
+        : written.catch((failure: unknown) => this.#deps.tell(`cluster.json could not be written: ${String(failure)}`)));
       this.#announced.resolve(file);
-      const moved = before !== undefined && (before.joinAddress !== file.joinAddress || before.controllerAddress !== file.controllerAddress);
+      const moved =
+        before !== undefined && (before.joinAddress !== file.joinAddress || before.controllerAddress !== file.controllerAddress);
       if (moved) for (const agent of this.#agents) agent.restart();
     }
   }
@@ -167,9 +186,12 @@ export class LocalCluster {
     for (;;) {
       const end = await agent.run(signal);
       if (end.kind === 'stopped') return;
-      if (!this.#ready) return this.#broken.reject(await this.#failure(node.name, `The agent of ${node.name} cannot be started: ${end.text}.`));
+      if (!this.#ready)
+        return this.#broken.reject(await this.#failure(node.name, `The agent of ${node.name} cannot be started: ${end.text}.`));
       // One node that is lost is no reason to end the others.
-      this.#deps.tell(`The agent of ${node.name} cannot be kept running: ${end.text}. It is tried again every ${this.#limits.agentRetryMs / 1000} s; see ${this.#log(node.name)}`);
+      this.#deps.tell(
+        `The agent of ${node.name} cannot be kept running: ${end.text}. It is tried again every ${this.#limits.agentRetryMs / 1000} s; see ${this.#log(node.name)}`,
+      );
       await clock.sleep(this.#limits.agentRetryMs, signal);
     }
   }
@@ -180,7 +202,7 @@ export class LocalCluster {
     if (withWorkloads && this.#controller !== undefined) {
       tell(`Stopping; workloads have ${this.#limits.workloadsStopMs / 1000} s to end.`);
       const told = await stopWorkloads(await this.#client(), { clock, limitMs: this.#limits.workloadsStopMs }).catch(() => undefined);
-      if (told !== undefined && told.stopped > 0) tell(`Stopped ${told.stopped} workloads.`);
+      if (told !== undefined && told.stopped > 0) tell(`Ended ${plural(told.stopped, 'workload')}.`);
       if (told !== undefined && told.left.length > 0) tell(`Did not end in time and will be killed: ${told.left.join(', ')}.`);
     }
     this.#stopAgents.abort();
@@ -193,12 +215,24 @@ export class LocalCluster {
 
   async #client(): Promise<Client> {
     const file = this.#controller as ControllerFile;
-    return createClient({ url: file.url, token: (await readFile(file.adminTokenFile, 'utf8')).trim(), fetch: nodeFetch(), clock: this.#deps.clock, timeoutMs: 5000 });
+    return createClient({
+      url: file.url,
+      token: (await readFile(file.adminTokenFile, 'utf8')).trim(),
+      fetch: nodeFetch(),
+      clock: this.#deps.clock,
+      timeoutMs: 5000,
+    });
   }
 
   async #writeClusterFile(state: 'starting' | 'ready'): Promise<void> {
     const file = this.#controller as ControllerFile;
-    await writeJsonFile(this.#files.cluster, { url: file.url, tokenFile: file.adminTokenFile, ...identify(process.pid), version: this.#deps.version, state });
+    await writeJsonFile(this.#files.cluster, {
+      url: file.url,
+      tokenFile: file.adminTokenFile,
+      ...identify(process.pid),
+      version: this.#deps.version,
+      state,
+    });
   }
 
   #log(name: string): string {

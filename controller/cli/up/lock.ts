@@ -1,6 +1,6 @@
 // One supervisor a data directory. The lock is a file that names a process; it is void when that process is gone.
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { identify, isAlive, parseIdentity, type ProcessIdentity } from '../locate/process-identity.ts';
+import { identify, isAlive, type ProcessIdentity, parseIdentity } from '../locate/process-identity.ts';
 
 export type Lock = { readonly kind: 'held'; release(): Promise<void> } | { readonly kind: 'taken'; readonly by: ProcessIdentity };
 

@@ -26,7 +26,10 @@ export async function makeMachine(node: NodePlan, deps: MakeMachineDeps): Promis
   const words = ['--directory', machine, '--model', node.model, '--gpus', String(node.gpus), '--seed', `${machine}#${node.seed}`];
   const log = openSync(deps.logFile, 'a', 0o600);
   const code = await new Promise<number | null>((resolve, reject) => {
-    const child = spawn(process.execPath, [deps.programs.createMachine, ...words], { env: inherited(deps.directory, deps.environment), stdio: ['ignore', log, log] });
+    const child = spawn(process.execPath, [deps.programs.createMachine, ...words], {
+      env: inherited(deps.directory, deps.environment),
+      stdio: ['ignore', log, log],
+    });
     child.once('error', reject);
     child.once('exit', resolve);
   }).finally(() => closeSync(log));

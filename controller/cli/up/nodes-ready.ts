@@ -3,7 +3,11 @@ import type { Clock } from '@astrago/shared/runtime/clock';
 import type { NodePlan } from './cluster-plan.ts';
 
 /** Waits until every node of the plan is ready; returns the names of those that are not when the time is over. */
-export async function nodesReady(client: Client, plan: readonly NodePlan[], deps: { readonly clock: Clock; readonly limitMs: number; readonly signal: AbortSignal }): Promise<string[]> {
+export async function nodesReady(
+  client: Client,
+  plan: readonly NodePlan[],
+  deps: { readonly clock: Clock; readonly limitMs: number; readonly signal: AbortSignal },
+): Promise<string[]> {
   const { clock, signal } = deps;
   const untilMs = clock.elapsedMs() + deps.limitMs;
   let unready = plan.map((node) => node.name);

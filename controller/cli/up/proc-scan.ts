@@ -11,7 +11,10 @@ export const directoryMark = 'ASTRAGO_UP_DIRECTORY';
 
 /** Controllers and agents of this directory. Only these very scripts: what an agent has started must outlive it. */
 export function daemonsOf(directory: string, programs: Programs): ProcessIdentity[] {
-  return processes().filter(({ environ, argv }) => environ.includes(`${directoryMark}=${directory}`) && (argv.includes(programs.controller) || argv.includes(programs.agent)));
+  return processes().filter(
+    ({ environ, argv }) =>
+      environ.includes(`${directoryMark}=${directory}`) && (argv.includes(programs.controller) || argv.includes(programs.agent)),
+  );
 }
 
 /** Everything that still runs because of this directory: daemons, their tools, workloads with whatever these have started. */
@@ -36,14 +39,28 @@ const allocationMark = 'ASTRAGO_ALLOCATION_ID=';
 function isWorkload(one: Process, directory: string, allocations: ReadonlySet<string>): boolean {
   const allocation = one.environ.find((entry) => entry.startsWith(allocationMark))?.slice(allocationMark.length);
   if (allocation === undefined) return false;
-  return allocations.has(allocation) || one.environ.some((entry) => entry.includes(`=${directory}/`)) || one.argv.some((word) => word.startsWith(`${directory}/`));
+  return (
+    allocations.has(allocation) ||
+    one.environ.some((entry) => entry.includes(`=${directory}/`)) ||
+    one.argv.some((word) => word.startsWith(`${directory}/`))
+  );
 }
 
 /** Names of what the agents keep for each allocation: a directory of the allocation's id, one level into their data. */
 function allocationsIn(directory: string): ReadonlySet<string> {
   const { nodes } = dataFiles(directory);
-  const inside = (path: string): string[] => (existsSync(path) ? readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => join(path, entry.name)) : []);
-  return new Set(inside(nodes).flatMap((node) => inside(join(node, 'agent'))).flatMap(inside).map((path) => basename(path)));
+  const inside = (path: string): string[] =>
+    existsSync(path)
+      ? readdirSync(path, { withFileTypes: true })
+          .filter((entry) => entry.isDirectory())
+          .map((entry) => join(path, entry.name))
+      : [];
+  return new Set(
+    inside(nodes)
+      .flatMap((node) => inside(join(node, 'agent')))
+      .flatMap(inside)
+      .map((path) => basename(path)),
+  );
 }
 
 function processes(): Process[] {

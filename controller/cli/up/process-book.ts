@@ -1,6 +1,6 @@
 // processes.json: what a supervisor has started, so that the next one, or `down`, can end it after a kill -9.
 import { readJsonFile, writeJsonFile } from '../locate/json-file.ts';
-import { parseIdentity, type ProcessIdentity } from '../locate/process-identity.ts';
+import { type ProcessIdentity, parseIdentity } from '../locate/process-identity.ts';
 
 export interface BookedProcess extends ProcessIdentity {
   readonly name: string;

@@ -11,17 +11,25 @@ export interface Stopped {
   readonly left: readonly string[];
 }
 
-export async function stopWorkloads(client: Client, deps: { readonly clock: Clock; readonly limitMs: number; readonly signal?: AbortSignal }): Promise<Stopped> {
+export async function stopWorkloads(
+  client: Client,
+  deps: { readonly clock: Clock; readonly limitMs: number; readonly signal?: AbortSignal },
+): Promise<Stopped> {
   const { clock, signal } = deps;
   const untilMs = clock.elapsedMs() + deps.limitMs;
   const asked = new Set<string>();
   for (;;) {
     const live = await liveWorkloads(client, signal);
     if (live.length === 0 || clock.elapsedMs() >= untilMs || signal?.aborted === true) {
-      return { stopped: asked.size - live.filter((workload) => asked.has(workload.id)).length, left: live.map((workload) => workload.name) };
+      return {
+        stopped: asked.size - live.filter((workload) => asked.has(workload.id)).length,
+        left: live.map((workload) => workload.name),
+      };
     }
     // Those that wait go first, or they would start in the room that the others leave.
-    const fresh = live.filter((workload) => !asked.has(workload.id)).sort((a, b) => Number(b.phase === 'queued') - Number(a.phase === 'queued'));
+    const fresh = live
+      .filter((workload) => !asked.has(workload.id))
+      .sort((a, b) => Number(b.phase === 'queued') - Number(a.phase === 'queued'));
     await inParallel(fresh, 16, async (workload) => {
       asked.add(workload.id);
       // It may have ended meanwhile; the next look tells.

@@ -1,7 +1,8 @@
 // Keeps one program running: starts it again when it ends, later and later while it does not get well.
-import type { Clock } from '@astrago/shared/runtime/clock';
-import { spawn, type ChildProcess } from 'node:child_process';
+
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, statSync } from 'node:fs';
+import type { Clock } from '@astrago/shared/runtime/clock';
 import { identify, type ProcessIdentity } from '../locate/process-identity.ts';
 
 export interface SupervisedOptions {
@@ -84,7 +85,11 @@ export class Supervised {
     let child: ChildProcess;
     try {
       // A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which ends things in order.
-      child = spawn(process.execPath, [script, ...(this.#options.arguments ?? [])], { env: this.#options.environment(), stdio: ['ignore', log, log], detached: true });
+      child = spawn(process.execPath, [script, ...(this.#options.arguments ?? [])], {
+        env: this.#options.environment(),
+        stdio: ['ignore', log, log],
+        detached: true,
+      });
     } finally {
       closeSync(log);
     }

@@ -25,8 +25,10 @@ try {
   process.exitCode = exitCodes.failed;
   const what = failure instanceof Error ? failure.message : String(failure);
   console.error(`${new Date().toISOString()} ${failure instanceof Error ? failure.stack : what}`);
-  if (failure instanceof CommandFailure) say({ kind: 'failed', code: failure.code, exitCode: failure.exitCode, what, remedy: failure.remedy });
-  else say({ kind: 'failed', code: 'cannot-start', exitCode: exitCodes.failed, what: `${what}.`, remedy: 'See supervisor.log in the logs.' });
+  if (failure instanceof CommandFailure)
+    say({ kind: 'failed', code: failure.code, exitCode: failure.exitCode, what, remedy: failure.remedy });
+  else
+    say({ kind: 'failed', code: 'cannot-start', exitCode: exitCodes.failed, what: `${what}.`, remedy: 'See supervisor.log in the logs.' });
 } finally {
   if (process.connected) process.disconnect();
 }

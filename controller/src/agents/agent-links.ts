@@ -1,7 +1,7 @@
 import type { NodeName } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import type { Order } from '../app/desired-state.ts';
-import type { Agents, ApplyOutcome } from '../app/ports.ts';
+import { type Agents, AgentUnavailable, type ApplyOutcome } from '../app/ports.ts';
 import { type LinkCredentials, NodeLink, type NodeReports } from './node-link.ts';
 
 export interface AgentLinksDeps {
@@ -42,7 +42,7 @@ export class AgentLinks implements Agents, AsyncDisposable {
 
   #require(node: NodeName): NodeLink {
     const link = this.#links.get(node);
-    if (link === undefined) throw new Error(`node ${node} has not said where it is`);
+    if (link === undefined) throw new AgentUnavailable(node, { cause: new Error('it has not said where it is') });
     return link;
   }
 }

@@ -1,10 +1,10 @@
 // The cluster's own certificate authority, made in the data directory at the first start.
 import 'reflect-metadata';
-import * as x509 from '@peculiar/x509';
 import { createHash, randomBytes, webcrypto } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import * as x509 from '@peculiar/x509';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const dayMs = 24 * 3600 * 1000;
@@ -57,7 +57,8 @@ export class Authority {
   /** Signs a node's request: the name must be the node's own, and the key must have signed it. */
   async signRequest(requestPem: string, node: string): Promise<string> {
     const request = readRequest(requestPem);
-    if (request === undefined || !(await request.verify())) throw new RefusedRequest('the signing request is not readable or not signed by its own key');
+    if (request === undefined || !(await request.verify()))
+      throw new RefusedRequest('the signing request is not readable or not signed by its own key');
     if (request.subject !== `CN=${node}`) throw new RefusedRequest(`the signing request is for ${request.subject}, not for node ${node}`);
     const asked = request.extensions.find((extension) => extension instanceof x509.SubjectAlternativeNameExtension)?.names.items ?? [];
     // A node may be reached by addresses, but may not carry the name of another.
@@ -97,7 +98,10 @@ async function makeAuthority(keyFile: string, certificateFile: string, nowMs: nu
     notAfter: new Date(nowMs + 3650 * dayMs),
     signingAlgorithm: algorithm,
     keys: keys as never,
-    extensions: [new x509.BasicConstraintsExtension(true, 0, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true)],
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+    ],
   });
   writeFileSync(keyFile, pem('PRIVATE KEY', await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)), { mode: 0o600 });
   writeFileSync(`${certificateFile}.new`, certificate.toString('pem'), { mode: 0o600 });
@@ -117,7 +121,10 @@ function isAddress(name: string): boolean {
 }
 
 function pem(label: string, der: ArrayBuffer): string {
-  const lines = Buffer.from(der).toString('base64').match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }
 

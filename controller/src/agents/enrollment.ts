@@ -1,14 +1,21 @@
+import {
+  Enrollment,
+  type HeartbeatRequest,
+  type HeartbeatResponse,
+  HeartbeatResponseSchema,
+  type JoinRequest,
+  type JoinResponse,
+  JoinResponseSchema,
+} from '@astrago/proto/enrollment';
 import { serviceDefinition } from '@astrago/proto/grpc';
-import { create } from '@bufbuild/protobuf';
-import { Enrollment, type HeartbeatRequest, type HeartbeatResponse, HeartbeatResponseSchema, type JoinRequest, type JoinResponse, JoinResponseSchema } from '@astrago/proto/enrollment';
 import { type NodeName, parseNodeName } from '@astrago/shared/domain/ids';
+import { create } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
 import { type Authority, RefusedRequest } from './authority.ts';
-import { sameSecret } from './secret-file.ts';
 
 export interface EnrollmentDeps {
   readonly authority: Authority;
-  readonly joinSecret: string;
+  readonly mayJoin: (secret: string) => boolean;
   readonly heartbeatPeriodMs: number;
   readonly onHeartbeat: (node: NodeName, address: string, bootId: string) => void;
   readonly log: (facts: object, message: string) => void;
@@ -47,7 +54,9 @@ export class EnrollmentServers implements AsyncDisposable {
 }
 
 async function bind(server: grpc.Server, address: string, credentials: grpc.ServerCredentials): Promise<string> {
-  const port = await new Promise<number>((resolve, reject) => server.bindAsync(address, credentials, (failure, bound) => (failure === null ? resolve(bound) : reject(failure))));
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(address, credentials, (failure, bound) => (failure === null ? resolve(bound) : reject(failure))),
+  );
   return `${address.slice(0, address.lastIndexOf(':'))}:${port}`;
 }
 
@@ -59,14 +68,19 @@ function joinHandler(deps: EnrollmentDeps): grpc.handleUnaryCall<JoinRequest, Jo
   return (call, answer) => {
     const { token, node, signingRequestPem } = call.request;
     const name = parseNodeName(node);
-    if (!sameSecret(token, deps.joinSecret)) {
+    if (!deps.mayJoin(token)) {
       deps.log({ node, peer: call.getPeer() }, 'a node was refused: wrong join token');
       return void answer({ code: grpc.status.UNAUTHENTICATED, details: 'the join token is not valid' });
     }
-    if (name === undefined || name === 'controller') return void answer({ code: grpc.status.INVALID_ARGUMENT, details: `${JSON.stringify(node)} is not a node name` });
+    if (name === undefined || name === 'controller')
+      return void answer({ code: grpc.status.INVALID_ARGUMENT, details: `${JSON.stringify(node)} is not a node name` });
     deps.authority.signRequest(signingRequestPem, name).then(
       (certificatePem) => answer(null, create(JoinResponseSchema, { certificatePem, authorityPem: deps.authority.certificatePem })),
-      (failure: unknown) => answer({ code: failure instanceof RefusedRequest ? grpc.status.INVALID_ARGUMENT : grpc.status.INTERNAL, details: failure instanceof RefusedRequest ? failure.message : 'the certificate could not be made' }),
+      (failure: unknown) =>
+        answer({
+          code: failure instanceof RefusedRequest ? grpc.status.INVALID_ARGUMENT : grpc.status.INTERNAL,
+          details: failure instanceof RefusedRequest ? failure.message : 'the certificate could not be made',
+        }),
     );
   };
 }
@@ -78,7 +92,16 @@ function heartbeatHandler(deps: EnrollmentDeps): grpc.handleUnaryCall<HeartbeatR
     if (name === undefined || call.getAuthContext().sslPeerCertificate?.subject?.CN !== name) {
       return void answer({ code: grpc.status.PERMISSION_DENIED, details: `the certificate is not of node ${node}` });
     }
+    if (!isAddress(address))
+      return void answer({ code: grpc.status.INVALID_ARGUMENT, details: `${JSON.stringify(address)} is not host:port` });
     deps.onHeartbeat(name, address, bootId);
     answer(null, create(HeartbeatResponseSchema, { periodMs: deps.heartbeatPeriodMs }));
   };
+}
+
+/** Only what can be dialled over TCP: gRPC would take sockets of this machine and names of other schemes too. */
+function isAddress(text: string): boolean {
+  const match = /^(?:\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  return port > 0 && port < 65_536;
 }

@@ -1,11 +1,29 @@
 // Reports stop being messages here. What a report names that is not a name of ours is dropped and told, never guessed.
-import type { AllocationFailure, ObservedAllocation, ObservedAllocationState, ObservedGpu, ObservedNode, ObservedReading } from '#core/cluster/observed';
-import { AllocationState, type AllocationReport, type AllocationStatus, FailureReason, type Gpu, type Inventory, type ProcessReport, type Profile, type ReadingReport } from '@astrago/proto/agent';
+
+import {
+  type AllocationReport,
+  AllocationState,
+  type AllocationStatus,
+  FailureReason,
+  type Gpu,
+  type Inventory,
+  type ProcessReport,
+  type Profile,
+  type ReadingReport,
+} from '@astrago/proto/agent';
 import { type Condition, parseConditionKind } from '@astrago/shared/domain/condition';
 import { type NodeName, parseAllocationId, parseGpuUuid } from '@astrago/shared/domain/ids';
 import { gridOf } from '@astrago/shared/domain/mig/grid';
-import { parseProfileName, type Profile as MigProfile } from '@astrago/shared/domain/mig/profile';
+import { type Profile as MigProfile, parseProfileName } from '@astrago/shared/domain/mig/profile';
 import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
+import type {
+  AllocationFailure,
+  ObservedAllocation,
+  ObservedAllocationState,
+  ObservedGpu,
+  ObservedNode,
+  ObservedReading,
+} from '#core/cluster/observed';
 
 export interface ReportedInventory {
   readonly bootId: string;
@@ -100,7 +118,12 @@ function stateFromWire(status: AllocationStatus): ObservedAllocationState | unde
     case AllocationState.STOPPING:
       return { kind: 'stopping' };
     case AllocationState.EXITED:
-      return { kind: 'exited', exitCode: status.exitCode ?? 1, startedAtMs: moment(status.startedAtMs), endedAtMs: moment(status.endedAtMs) };
+      return {
+        kind: 'exited',
+        exitCode: status.exitCode ?? 1,
+        startedAtMs: moment(status.startedAtMs),
+        endedAtMs: moment(status.endedAtMs),
+      };
     case AllocationState.FAILED:
       return { kind: 'failed', failure: failures[status.failure], detail: status.detail };
     default:

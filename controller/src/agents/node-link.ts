@@ -1,13 +1,24 @@
-import type { ObservedAllocation, ObservedNode, ObservedReading } from '#core/cluster/observed';
+import {
+  type ApplyRequest,
+  type ApplyResponse,
+  type LogsRequest,
+  LogsRequestSchema,
+  type LogsResponse,
+  NodeAgent,
+  RefusalReason,
+  type WatchRequest,
+  WatchRequestSchema,
+  type WatchResponse,
+} from '@astrago/proto/agent';
 import { serviceDefinition } from '@astrago/proto/grpc';
-import { create } from '@bufbuild/protobuf';
-import { type ApplyRequest, type ApplyResponse, type LogsRequest, LogsRequestSchema, type LogsResponse, NodeAgent, RefusalReason, type WatchRequest, WatchRequestSchema, type WatchResponse } from '@astrago/proto/agent';
 import type { NodeName } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
+import { create } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
+import type { ObservedAllocation, ObservedNode, ObservedReading } from '#core/cluster/observed';
 import type { Order, RefusalReason as Refusal } from '../app/desired-state.ts';
-import type { ApplyOutcome } from '../app/ports.ts';
-import { allocationsFromWire, inventoryFromWire, readingsFromWire, type ReportedInventory, strangersFromWire } from './from-wire.ts';
+import { AgentUnavailable, type ApplyOutcome } from '../app/ports.ts';
+import { allocationsFromWire, inventoryFromWire, type ReportedInventory, readingsFromWire, strangersFromWire } from './from-wire.ts';
 import { orderToWire } from './to-wire.ts';
 
 export interface NodeReports {
@@ -24,7 +35,11 @@ export interface LinkCredentials {
 }
 
 interface Client extends grpc.Client {
-  apply(request: ApplyRequest, options: grpc.CallOptions, answer: (failure: grpc.ServiceError | null, response: ApplyResponse) => void): void;
+  apply(
+    request: ApplyRequest,
+    options: grpc.CallOptions,
+    answer: (failure: grpc.ServiceError | null, response: ApplyResponse) => void,
+  ): void;
   watch(request: WatchRequest): grpc.ClientReadableStream<WatchResponse>;
   logs(request: LogsRequest): grpc.ClientReadableStream<LogsResponse>;
 }
@@ -38,6 +53,7 @@ export class NodeLink implements AsyncDisposable {
   readonly address: string;
   readonly #node: NodeName;
   readonly #client: Client;
+  readonly #nowMs: () => number;
   readonly #ending = new AbortController();
   readonly #watching: Promise<void>;
 
@@ -52,6 +68,7 @@ export class NodeLink implements AsyncDisposable {
     readonly log: (facts: object, message: string) => void;
   }) {
     this.#node = deps.node;
+    this.#nowMs = deps.clock.nowMs;
     this.address = deps.address;
     const { authorityPem, certificatePem, keyPem } = deps.credentials;
     const secure = grpc.credentials.createSsl(Buffer.from(authorityPem), Buffer.from(keyPem), Buffer.from(certificatePem));
@@ -71,7 +88,9 @@ export class NodeLink implements AsyncDisposable {
 
   async apply(order: Order): Promise<ApplyOutcome> {
     const response = await new Promise<ApplyResponse>((resolve, reject) =>
-      this.#client.apply(orderToWire(order), { deadline: Date.now() + applyTimeoutMs }, (failure, answer) => (failure === null ? resolve(answer) : reject(failure))),
+      this.#client.apply(orderToWire(order), { deadline: this.#nowMs() + applyTimeoutMs }, (failure, answer) =>
+        failure === null ? resolve(answer) : reject(failure),
+      ),
     );
     if (response.answer.case === 'accepted') return { kind: 'accepted' };
     if (response.answer.case !== 'refused') throw new Error('the agent gave no answer');
@@ -80,13 +99,14 @@ export class NodeLink implements AsyncDisposable {
   }
 
   async *logs(allocation: string, follow: boolean, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    const call = this.#client.logs(create(LogsRequestSchema, { allocation, offset: 0n, follow }));
+    if (signal.aborted) return;
+    const call = quiet(this.#client.logs(create(LogsRequestSchema, { allocation, offset: 0n, follow })));
     const cancel = (): void => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
     try {
       for await (const message of call) yield (message as LogsResponse).chunk;
-    } catch (failure) {
-      if (!signal.aborted) throw failure;
+    } catch (cause) {
+      if (!signal.aborted) throw new AgentUnavailable(this.#node, { cause });
     } finally {
       signal.removeEventListener('abort', cancel);
       call.cancel();
@@ -99,22 +119,36 @@ export class NodeLink implements AsyncDisposable {
     await this.#watching;
   }
 
-  async #watchForEver(deps: { readonly reports: NodeReports; readonly clock: Clock; readonly random: () => number; readonly log: (facts: object, message: string) => void }): Promise<void> {
+  async #watchForEver(deps: {
+    readonly reports: NodeReports;
+    readonly clock: Clock;
+    readonly random: () => number;
+    readonly log: (facts: object, message: string) => void;
+  }): Promise<void> {
     const { signal } = this.#ending;
     let pauseMs = firstPauseMs;
+    let told = false;
     while (!signal.aborted) {
-      const call = this.#client.watch(create(WatchRequestSchema));
+      const call = quiet(this.#client.watch(create(WatchRequestSchema)));
       const cancel = (): void => call.cancel();
       signal.addEventListener('abort', cancel, { once: true });
       try {
         for await (const message of call) {
           pauseMs = firstPauseMs;
+          told = false;
           this.#dispatch(message as WatchResponse, deps.reports);
         }
       } catch (failure) {
-        if (!signal.aborted) deps.log({ node: this.#node, address: this.address, failure: failure instanceof Error ? failure.message : String(failure) }, 'the agent is not watched');
+        // Once a silence, not once a try.
+        if (!told && !signal.aborted) {
+          const text = failure instanceof Error ? failure.message : String(failure);
+          deps.log({ node: this.#node, address: this.address, failure: text }, 'the agent is not watched');
+          told = true;
+        }
+      } finally {
+        signal.removeEventListener('abort', cancel);
+        call.cancel();
       }
-      signal.removeEventListener('abort', cancel);
       if (signal.aborted) return;
       await deps.clock.sleep(pauseMs * (0.5 + deps.random()), signal);
       pauseMs = Math.min(longestPauseMs, pauseMs * 2);
@@ -128,17 +162,26 @@ export class NodeLink implements AsyncDisposable {
         if (report.value.node === this.#node) reports.onInventory(this.#node, inventoryFromWire(report.value, this.#node));
         return;
       case 'allocations':
-        return reports.onAllocations(this.#node, allocationsFromWire(report.value));
+        reports.onAllocations(this.#node, allocationsFromWire(report.value));
+        return;
       case 'readings':
-        return reports.onReadings(this.#node, readingsFromWire(report.value));
+        reports.onReadings(this.#node, readingsFromWire(report.value));
+        return;
       case 'processes':
-        return reports.onStrangers(this.#node, strangersFromWire(report.value));
+        reports.onStrangers(this.#node, strangersFromWire(report.value));
+        return;
       case undefined:
         return;
       default:
         report satisfies never;
     }
   }
+}
+
+/** grpc-js reports the end of a call that nobody reads any more as an error event; without a listener that would end the process. */
+function quiet<Stream extends grpc.ClientReadableStream<unknown>>(call: Stream): Stream {
+  call.on('error', () => undefined);
+  return call;
 }
 
 const refusals: Readonly<Record<RefusalReason, Refusal>> = {

@@ -1,5 +1,5 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ApplyRequest, ApplyRequestSchema, type DesiredAllocationSchema, type DesiredGpuSchema } from '@astrago/proto/agent';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { DesiredAllocation, Order, OrderContent } from '../app/desired-state.ts';
 
 export function orderToWire(order: Order): ApplyRequest {
@@ -20,9 +20,18 @@ function gpuToWire({ uuid, layout }: OrderContent['gpus'][number]): MessageInitS
 
 function allocationToWire(allocation: DesiredAllocation): MessageInitShape<typeof DesiredAllocationSchema> {
   const { id, workload, workspace, intent } = allocation;
-  const devices = allocation.devices.map(({ gpu, slice }) => ({ gpuUuid: gpu, ...(slice === undefined ? {} : { slice: { profile: slice.profile, start: slice.start } }) }));
+  const devices = allocation.devices.map(({ gpu, slice }) => ({
+    gpuUuid: gpu,
+    ...(slice === undefined ? {} : { slice: { profile: slice.profile, start: slice.start } }),
+  }));
   const base = { id, workload, workspace, devices };
   if (intent.kind === 'stop') return { ...base, intent: { case: 'stop', value: { graceSeconds: intent.graceSeconds } } };
   const { command, environment, workingDirectory } = intent;
-  return { ...base, intent: { case: 'run', value: { command: [...command], environment: { ...environment }, ...(workingDirectory === undefined ? {} : { workingDirectory }) } } };
+  return {
+    ...base,
+    intent: {
+      case: 'run',
+      value: { command: [...command], environment: { ...environment }, ...(workingDirectory === undefined ? {} : { workingDirectory }) },
+    },
+  };
 }

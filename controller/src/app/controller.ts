@@ -1,10 +1,10 @@
-import type { Change } from '#core/cluster/change';
-import { auditInvariants, type Finding } from '#core/audit';
-import type { Cluster } from '#core/cluster/cluster';
-import { hasEnded } from '#core/cluster/records';
 import type { AllocationId, WorkloadId, WorkspaceName } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import { Loop } from '@astrago/shared/runtime/loop';
+import { auditInvariants, type Finding } from '#core/audit';
+import type { Change } from '#core/cluster/change';
+import type { Cluster } from '#core/cluster/cluster';
+import { hasEnded } from '#core/cluster/records';
 import { Dispatcher } from './dispatcher.ts';
 import { Fleet } from './fleet.ts';
 import { type CommitSample, Journal } from './journal.ts';
@@ -70,7 +70,15 @@ export class Controller {
       onChanged: () => this.#schedule.nudge(),
       log: deps.log,
     });
-    this.dispatcher = new Dispatcher({ cluster: deps.cluster, agents: deps.agents, epoch: deps.store.epoch, clock, retryMs: 1000, onLeadershipLost: deps.onLeadershipLost, log: deps.log });
+    this.dispatcher = new Dispatcher({
+      cluster: deps.cluster,
+      agents: deps.agents,
+      epoch: deps.store.epoch,
+      clock,
+      retryMs: 1000,
+      onLeadershipLost: deps.onLeadershipLost,
+      log: deps.log,
+    });
     this.#schedule = this.#loop((signal) => this.#scheduleRound(signal), 1000, 'scheduling failed');
     this.#observe = this.#loop(() => this.#observeRound(), 1000, 'taking reports failed');
     const health = this.#loop(() => this.fleet.checkHealth(), 500, 'looking after nodes failed');
@@ -107,7 +115,7 @@ export class Controller {
   }
 
   async #scheduleRound(signal: AbortSignal): Promise<void> {
-    if (this.cluster.queuedCount === 0) return;
+    if (this.cluster.queuedCount === 0) return this.waiting.set({ binds: [], waiting: [] });
     await scheduleRound({
       journal: this.journal,
       waiting: this.waiting,
@@ -119,13 +127,19 @@ export class Controller {
   }
 
   async #observeRound(): Promise<void> {
-    for (const [node, reports] of this.fleet.reports()) await observeAllocations({ journal: this.journal, nowMs: this.#deps.clock.nowMs }, node, reports);
+    const taken = this.fleet
+      .reports()
+      .map(([node, reports]) => observeAllocations({ journal: this.journal, nowMs: this.#deps.clock.nowMs }, node, reports));
+    // All in one transaction; a failed one fails them all alike.
+    await Promise.all(taken);
   }
 
   #onCommitted(changes: readonly Change[]): void {
-    const matters = changes.some((change) => change.kind !== 'workload' || change.record.phase === 'queued' || hasEnded(change.record.phase));
+    const matters = changes.some(
+      (change) => change.kind !== 'workload' || change.record.phase === 'queued' || hasEnded(change.record.phase),
+    );
     if (matters) this.#schedule.nudge();
-    this.dispatcher.nudge();
+    this.dispatcher.changed(changes);
   }
 
   async #ensureDefaultWorkspace(): Promise<void> {
@@ -138,7 +152,8 @@ export class Controller {
   }
 
   #loop(once: (signal: AbortSignal) => Promise<void>, periodMs: number, text: string): Loop {
-    const onFailure = (failure: unknown): void => this.#deps.log({ failure: failure instanceof Error ? failure.message : String(failure) }, text);
+    const onFailure = (failure: unknown): void =>
+      this.#deps.log({ failure: failure instanceof Error ? failure.message : String(failure) }, text);
     return new Loop({ once, periodMs, clock: this.#deps.clock, onFailure });
   }
 }

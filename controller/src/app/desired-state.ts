@@ -1,8 +1,9 @@
 // What a node should hold, made from the cluster. Equal clusters make equal contents, so a change is seen by comparing.
-import type { Cluster } from '#core/cluster/cluster';
-import type { AllocatedDevice } from '#core/cluster/records';
+
 import type { AllocationId, GpuUuid, NodeName } from '@astrago/shared/domain/ids';
 import type { Layout } from '@astrago/shared/domain/mig/layout';
+import type { Cluster } from '#core/cluster/cluster';
+import type { AllocatedDevice } from '#core/cluster/records';
 
 export interface Order {
   readonly epoch: number;
@@ -21,7 +22,12 @@ export interface DesiredAllocation {
   readonly workspace: string;
   readonly devices: readonly AllocatedDevice[];
   readonly intent:
-    | { readonly kind: 'run'; readonly command: readonly string[]; readonly environment: Readonly<Record<string, string>>; readonly workingDirectory: string | undefined }
+    | {
+        readonly kind: 'run';
+        readonly command: readonly string[];
+        readonly environment: Readonly<Record<string, string>>;
+        readonly workingDirectory: string | undefined;
+      }
     | { readonly kind: 'stop'; readonly graceSeconds: number };
 }
 
@@ -35,7 +41,12 @@ export function desiredState(cluster: Cluster, node: NodeName): OrderContent {
   const layouts = [...cluster.layouts.values()].filter((record) => record.node === node);
   const allocations = cluster.allocationsOnNode(node).map((allocation): DesiredAllocation => {
     const workload = cluster.workloads.get(allocation.workload);
-    const base = { id: allocation.id, workload: workload?.name ?? allocation.workload, workspace: allocation.workspace, devices: allocation.devices };
+    const base = {
+      id: allocation.id,
+      workload: workload?.name ?? allocation.workload,
+      workspace: allocation.workspace,
+      devices: allocation.devices,
+    };
     if (workload === undefined || allocation.intent === 'stop') {
       return { ...base, intent: { kind: 'stop', graceSeconds: workload?.graceSeconds ?? strayGraceSeconds } };
     }
@@ -43,7 +54,10 @@ export function desiredState(cluster: Cluster, node: NodeName): OrderContent {
     return { ...base, intent: { kind: 'run', command, environment, workingDirectory } };
   });
   return {
-    gpus: byKey(layouts.map(({ gpu, layout }) => ({ uuid: gpu, layout })), (gpu) => gpu.uuid),
+    gpus: byKey(
+      layouts.map(({ gpu, layout }) => ({ uuid: gpu, layout })),
+      (gpu) => gpu.uuid,
+    ),
     allocations: byKey(allocations, (allocation) => allocation.id),
   };
 }

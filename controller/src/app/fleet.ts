@@ -1,10 +1,10 @@
-import type { Cluster } from '#core/cluster/cluster';
-import type { ObservedAllocation, ObservedNode, ObservedReading } from '#core/cluster/observed';
 import type { GpuUuid, NodeName } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
-import { putWorkload } from './observe.ts';
-import type { Journal } from './journal.ts';
+import type { Cluster } from '#core/cluster/cluster';
+import type { ObservedAllocation, ObservedNode, ObservedReading } from '#core/cluster/observed';
 import { allocationChange, stepWorkload } from '#core/workload';
+import type { Journal } from './journal.ts';
+import { putWorkload } from './observe.ts';
 
 export interface FleetDeps {
   readonly cluster: Cluster;
@@ -33,19 +33,22 @@ export class Fleet {
   readonly #deps: FleetDeps;
   readonly #seenAtMs = new Map<NodeName, number>();
   readonly #reports = new Map<NodeName, readonly ObservedAllocation[]>();
+  #checkedAtMs: number | undefined;
 
   constructor(deps: FleetDeps) {
     this.#deps = deps;
     for (const { name } of deps.cluster.nodes.values()) this.#show(joining(name));
   }
 
-  /** Says whether the address is new. Stores it: after a restart the controller finds its agents by it. */
+  /** Stores where a node is: after a restart the controller finds its agents by it. */
   async heartbeat(node: NodeName, address: string, bootId: string): Promise<void> {
     this.#seen(node);
     const known = this.#deps.cluster.nodes.get(node);
     if (known?.address === address && known.bootId === bootId) return;
     await this.#deps.journal.commit(`node:${node}`, (draft) => {
       const before = draft.cluster.nodes.get(node);
+      // Said twice before the first was stored.
+      if (before?.address === address && before.bootId === bootId) return;
       draft.apply({ kind: 'node', record: { name: node, address, bootId, cordoned: before?.cordoned ?? false } });
       draft.audit(before === undefined ? 'join' : 'move', node, address);
     });
@@ -56,7 +59,18 @@ export class Fleet {
     this.#seen(node);
     const before = this.#deps.cluster.observed.get(node) ?? joining(node);
     const { agentVersion, driverVersion, cpuMilli, memoryMiB, gpus, conditions } = report;
-    this.#show({ ...before, state: 'ready', agentVersion, driverVersion, cpuMilli, memoryMiB, gpus, conditions, unreachableSinceMs: undefined, lastSeenMs: this.#deps.clock.nowMs() });
+    this.#show({
+      ...before,
+      state: 'ready',
+      agentVersion,
+      driverVersion,
+      cpuMilli,
+      memoryMiB,
+      gpus,
+      conditions,
+      unreachableSinceMs: undefined,
+      lastSeenMs: this.#deps.clock.nowMs(),
+    });
     this.#deps.onChanged();
   }
 
@@ -84,6 +98,7 @@ export class Fleet {
   /** Marks who does not answer, and ends the work of who has not for too long. */
   async checkHealth(): Promise<void> {
     const { cluster, clock, unreachableAfterMs, lostAfterMs } = this.#deps;
+    this.#forgiveOwnPause();
     for (const node of [...cluster.observed.values()]) {
       // Counted from the start for a node that this controller has not heard of yet.
       const seenAtMs = this.#seenAtMs.get(node.name) ?? this.#firstLook(node.name);
@@ -92,6 +107,8 @@ export class Fleet {
       if (node.state !== 'unreachable') {
         this.#deps.log({ node: node.name, silentMs: Math.round(silentMs) }, 'a node does not answer');
         this.#show({ ...node, state: 'unreachable', unreachableSinceMs: clock.nowMs() });
+        // A reading that nobody takes any more is absent, not its last value.
+        for (const { uuid } of node.gpus) this.readings.delete(uuid);
         this.#deps.onChanged();
       }
       if (silentMs >= lostAfterMs) await this.#giveUp(node.name, silentMs);
@@ -100,8 +117,8 @@ export class Fleet {
 
   /** Its work has failed; its places stay taken until the node is back and says that nothing runs there. */
   async #giveUp(node: NodeName, silentMs: number): Promise<void> {
-    const held = this.#deps.cluster.allocationsOnNode(node).filter((allocation) => allocation.intent === 'run');
-    if (held.length === 0) return;
+    const { cluster } = this.#deps;
+    if (!cluster.allocationsOnNode(node).some(({ id, workload }) => cluster.workloads.get(workload)?.allocation === id)) return;
     await this.#deps.journal.commit('node-health', (draft) => {
       for (const allocation of draft.cluster.allocationsOnNode(node)) {
         const workload = draft.cluster.workloads.get(allocation.workload);
@@ -113,6 +130,15 @@ export class Fleet {
         if (change !== undefined) draft.apply(change);
       }
     });
+  }
+
+  /** While this process was stopped nobody could be heard: that silence was ours. */
+  #forgiveOwnPause(): void {
+    const nowMs = this.#deps.clock.elapsedMs();
+    const pauseMs = nowMs - (this.#checkedAtMs ?? nowMs);
+    this.#checkedAtMs = nowMs;
+    if (pauseMs < this.#deps.unreachableAfterMs / 2) return;
+    for (const [node, seenAtMs] of this.#seenAtMs) this.#seenAtMs.set(node, Math.min(nowMs, seenAtMs + pauseMs));
   }
 
   #firstLook(node: NodeName): number {
@@ -138,5 +164,17 @@ export class Fleet {
 }
 
 function joining(name: NodeName): ObservedNode {
-  return { name, state: 'joining', cpuMilli: 0, memoryMiB: 0, agentVersion: undefined, driverVersion: undefined, lastSeenMs: undefined, unreachableSinceMs: undefined, gpus: [], conditions: [], strangers: [] };
+  return {
+    name,
+    state: 'joining',
+    cpuMilli: 0,
+    memoryMiB: 0,
+    agentVersion: undefined,
+    driverVersion: undefined,
+    lastSeenMs: undefined,
+    unreachableSinceMs: undefined,
+    gpus: [],
+    conditions: [],
+    strangers: [],
+  };
 }

@@ -8,6 +8,8 @@ export interface Draft {
   apply(change: Change): void;
   audit(action: string, subject: string, detail?: string): void;
   remember(record: IdempotencyRecord): void;
+  /** What a command of the same transaction remembers under the key; the store does not have it yet. */
+  recall(key: string): IdempotencyRecord | undefined;
 }
 
 export interface CommitSample {
@@ -74,7 +76,7 @@ export class Journal {
       const mark = this.#cluster.mark();
       const own = { changes: [] as Change[], audit: [] as AuditEntry[], idempotency: [] as IdempotencyRecord[] };
       try {
-        done.push({ pending, value: pending.run(this.#draft(pending.actor, own)) });
+        done.push({ pending, value: pending.run(this.#draft(pending.actor, own, idempotency)) });
         changes.push(...own.changes);
         audit.push(...own.audit);
         idempotency.push(...own.idempotency);
@@ -97,7 +99,11 @@ export class Journal {
     if (changes.length > 0) this.#onCommitted(changes);
   }
 
-  #draft(actor: string, own: { changes: Change[]; audit: AuditEntry[]; idempotency: IdempotencyRecord[] }): Draft {
+  #draft(
+    actor: string,
+    own: { changes: Change[]; audit: AuditEntry[]; idempotency: IdempotencyRecord[] },
+    before: readonly IdempotencyRecord[],
+  ): Draft {
     return {
       cluster: this.#cluster,
       apply: (change) => {
@@ -106,6 +112,7 @@ export class Journal {
       },
       audit: (action, subject, detail = '') => own.audit.push({ actor, action, subject, detail, atMs: this.#nowMs() }),
       remember: (record) => own.idempotency.push(record),
+      recall: (key) => before.find((record) => record.key === key),
     };
   }
 }

@@ -1,11 +1,11 @@
 // From what agents report of allocations to what it means for workloads.
+
+import type { NodeName } from '@astrago/shared/domain/ids';
+import { formatSlice, sameSlice } from '@astrago/shared/domain/mig/slice';
 import type { Cluster } from '#core/cluster/cluster';
 import type { ObservedAllocation, ObservedAllocationState } from '#core/cluster/observed';
-import type { AllocationRecord, WorkloadRecord } from '#core/cluster/records';
-import { hasEnded } from '#core/cluster/records';
+import type { AllocationRecord, Phase, WorkloadRecord } from '#core/cluster/records';
 import { allocationChange, stepWorkload } from '#core/workload';
-import type { NodeName } from '@astrago/shared/domain/ids';
-import { sameSlice } from '@astrago/shared/domain/mig/slice';
 import type { Draft, Journal } from './journal.ts';
 
 export interface ObserveDeps {
@@ -31,12 +31,28 @@ function take(draft: Draft, allocation: AllocationRecord, state: ObservedAllocat
   const change = allocationChange(allocation, next, state);
   if (change === undefined) return;
   draft.apply(change);
-  if (state.kind === 'failed' && (state.failure === 'create-failed' || state.failure === 'gpu-in-use')) forgetFailedLayouts(draft, allocation);
+  if (mine === undefined)
+    draft.audit(change.kind === 'allocation-released' ? 'release' : 'order-stop', allocation.id, `on ${allocation.node}`);
+  if (state.kind === 'failed' && (state.failure === 'create-failed' || state.failure === 'gpu-in-use'))
+    forgetFailedLayouts(draft, allocation);
 }
 
+/** What the audit log calls the way into a phase; the others are told by the commands that lead there. */
+const told: Readonly<Partial<Record<Phase, string>>> = {
+  queued: 'requeue',
+  running: 'run',
+  succeeded: 'end',
+  failed: 'end',
+  cancelled: 'end',
+};
+
 export function putWorkload(draft: Draft, record: WorkloadRecord): void {
+  const before = draft.cluster.workloads.get(record.id)?.phase;
   draft.apply({ kind: 'workload', record });
-  if (hasEnded(record.phase)) draft.audit('end', record.id, `${record.name} ${record.phase}: ${record.endReason ?? ''}`);
+  const action = told[record.phase];
+  if (action === undefined || before === record.phase) return;
+  const why = [record.endReason, record.detail].filter((part) => part !== undefined).join(': ');
+  draft.audit(action, record.id, `${record.name} ${record.phase}${why === '' ? '' : `: ${why}`}`);
 }
 
 /** What could not be made is not ordered any longer, so that the GPU is whole again for others. */
@@ -45,10 +61,13 @@ function forgetFailedLayouts(draft: Draft, allocation: AllocationRecord): void {
     const record = draft.cluster.layouts.get(gpu);
     if (record === undefined || record.pinned) continue;
     if (slice === undefined) {
-      if (record.layout.kind === 'whole' && !isHeld(draft.cluster, allocation)) draft.apply({ kind: 'layout-forgotten', gpu });
+      if (record.layout.kind !== 'whole' || isHeld(draft.cluster, allocation)) continue;
+      draft.apply({ kind: 'layout-forgotten', gpu });
+      draft.audit('forget-layout', gpu, 'whole could not be made');
     } else if (record.layout.kind === 'mig') {
       const slices = record.layout.slices.filter((other) => !sameSlice(other, slice));
       draft.apply({ kind: 'layout', record: { ...record, layout: { kind: 'mig', slices } } });
+      draft.audit('forget-slice', gpu, `${formatSlice(slice)} could not be made`);
     }
   }
 }

@@ -1,8 +1,9 @@
 // What commands and loops need from the world. Adapters know this file and never each other.
-import type { Order, RefusalReason } from './desired-state.ts';
+
+import type { NodeName } from '@astrago/shared/domain/ids';
 import type { Change } from '#core/cluster/change';
 import type { AllocationRecord, LayoutRecord, NodeRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
-import type { NodeName } from '@astrago/shared/domain/ids';
+import type { Order, RefusalReason } from './desired-state.ts';
 
 /** Who changed what; one row of the audit log each. */
 export interface AuditEntry {
@@ -21,10 +22,21 @@ export interface IdempotencyRecord {
   readonly atMs: number;
 }
 
+/** What opens a door. The token itself is not kept. */
+export interface TokenRecord {
+  readonly kind: TokenKind;
+  /** SHA-256, hex. */
+  readonly hash: string;
+  readonly atMs: number;
+}
+
+export type TokenKind = 'admin' | 'join';
+
 export interface Batch {
   readonly changes: readonly Change[];
   readonly audit: readonly AuditEntry[];
   readonly idempotency: readonly IdempotencyRecord[];
+  readonly tokens?: readonly TokenRecord[];
 }
 
 export interface LoadedState {
@@ -55,6 +67,16 @@ export class LeadershipLost extends Error {
   override name = 'LeadershipLost';
 }
 
+/** The agent of a node does not answer now. */
+export class AgentUnavailable extends Error {
+  override name = 'AgentUnavailable';
+  readonly node: NodeName;
+  constructor(node: NodeName, facts: { readonly cause: unknown }) {
+    super(`node ${node} does not answer`, facts);
+    this.node = node;
+  }
+}
+
 /** Truth on disk. Synchronous: a transaction is never held over an await. */
 export interface Store {
   /** Grows with every controller that opened this store. */
@@ -74,7 +96,18 @@ export interface Store {
 
 export type ApplyOutcome =
   | { readonly kind: 'accepted' }
-  | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly detail: string; readonly epoch: number; readonly generation: number };
+  | {
+      readonly kind: 'refused';
+      readonly reason: RefusalReason;
+      readonly detail: string;
+      readonly epoch: number;
+      readonly generation: number;
+    };
+
+/** The tokens that open a door, as hashes. */
+export interface TokenStore extends Pick<Store, 'commit'> {
+  tokenHashes(kind: TokenKind): readonly string[];
+}
 
 /** The agents, by node. Every call ends within its time or throws. */
 export interface Agents {

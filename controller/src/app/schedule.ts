@@ -1,6 +1,8 @@
-import { decide, applyBind } from '#core/scheduling/decide';
-import { stepWorkload } from '#core/workload';
 import type { AllocationId } from '@astrago/shared/domain/ids';
+import { formatSlice } from '@astrago/shared/domain/mig/slice';
+import { applyBind, decide } from '#core/scheduling/decide';
+import type { Bind } from '#core/scheduling/decision';
+import { stepWorkload } from '#core/workload';
 import type { Journal } from './journal.ts';
 import type { WaitingReasons } from './waiting.ts';
 
@@ -24,8 +26,15 @@ export async function scheduleRound(deps: ScheduleDeps): Promise<void> {
       const workload = cluster.workloads.get(bind.workload);
       if (workload === undefined) continue;
       applyBind(draft, workload, bind);
-      draft.apply({ kind: 'workload', record: stepWorkload(workload, { kind: 'bound', allocation: bind.allocation, placement: bind.placement, atMs: deps.nowMs() }) });
-      draft.audit('place', workload.id, `${workload.name} on ${bind.placement.node}`);
+      draft.apply({
+        kind: 'workload',
+        record: stepWorkload(workload, { kind: 'bound', allocation: bind.allocation, placement: bind.placement, atMs: deps.nowMs() }),
+      });
+      draft.audit('place', workload.id, `${workload.name} on ${bind.placement.node}${devicesText(bind)}`);
     }
   });
+}
+
+function devicesText({ placement }: Bind): string {
+  return placement.devices.map(({ gpu, slice }) => ` ${gpu}${slice === undefined ? '' : `/${formatSlice(slice)}`}`).join('');
 }

@@ -1,14 +1,15 @@
 // Records and observations in the shapes of the API. What is unknown is left out.
-import type { Cluster } from '#core/cluster/cluster';
-import type { ObservedGpu, ObservedNode, ObservedReading } from '#core/cluster/observed';
-import type { WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
-import type { LayoutPlan as CorePlan } from '#core/repartition/plan';
-import { viewGpu } from '#core/scheduling/gpu-view';
+
 import type { Gpu, LayoutPlan, Node, Workload, Workspace } from '@astrago/api';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Layout } from '@astrago/shared/domain/mig/layout';
 import { sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { addUnits, noUnits, wholeUnits } from '@astrago/shared/domain/units';
+import type { Cluster } from '#core/cluster/cluster';
+import type { ObservedGpu, ObservedNode, ObservedReading } from '#core/cluster/observed';
+import type { WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { LayoutPlan as CorePlan } from '#core/repartition/plan';
+import { viewGpu } from '#core/scheduling/gpu-view';
 import type { WaitingReasons } from './waiting.ts';
 
 export function workloadView(cluster: Cluster, waiting: WaitingReasons, record: WorkloadRecord): Workload {
@@ -29,7 +30,11 @@ export function workloadView(cluster: Cluster, waiting: WaitingReasons, record: 
     memoryMiB: record.memoryMiB,
     priority: record.priority,
     node: record.node,
-    devices: record.devices.map(({ gpu, slice }) => ({ gpuUuid: gpu, gpuIndex: cluster.gpu(gpu)?.index, slice: slice === undefined ? undefined : { ...slice } })),
+    devices: record.devices.map(({ gpu, slice }) => ({
+      gpuUuid: gpu,
+      gpuIndex: cluster.gpu(gpu)?.index,
+      slice: slice === undefined ? undefined : { ...slice },
+    })),
     enforcement: record.ask.kind === 'none' ? 'none' : 'hardware',
     submittedAtMs: record.submittedAtMs,
     placedAtMs: record.placedAtMs,
@@ -41,7 +46,9 @@ export function workloadView(cluster: Cluster, waiting: WaitingReasons, record: 
 export function gpuView(cluster: Cluster, gpu: ObservedGpu, reading: ObservedReading | undefined): Gpu {
   const view = viewGpu(cluster, gpu);
   const record = cluster.layouts.get(gpu.uuid);
-  const whole = cluster.allocationsOnGpu(gpu.uuid).find((allocation) => allocation.devices.some((device) => device.gpu === gpu.uuid && device.slice === undefined));
+  const whole = cluster
+    .allocationsOnGpu(gpu.uuid)
+    .find((allocation) => allocation.devices.some((device) => device.gpu === gpu.uuid && device.slice === undefined));
   return {
     node: gpu.node,
     index: gpu.index,
@@ -73,7 +80,9 @@ function nameOf(cluster: Cluster, id: WorkloadRecord['id']): string {
 function slicesOf(cluster: Cluster, gpu: ObservedGpu, ordered: Layout | undefined): Gpu['slices'] {
   const wanted = ordered?.kind === 'mig' ? ordered.slices : [];
   const holder = (slice: WantedSlice): string | undefined => {
-    const allocation = cluster.allocationsOnGpu(gpu.uuid).find((one) => one.devices.some((device) => device.gpu === gpu.uuid && device.slice !== undefined && sameSlice(device.slice, slice)));
+    const allocation = cluster
+      .allocationsOnGpu(gpu.uuid)
+      .find((one) => one.devices.some((device) => device.gpu === gpu.uuid && device.slice !== undefined && sameSlice(device.slice, slice)));
     return allocation === undefined ? undefined : nameOf(cluster, allocation.workload);
   };
   const live = gpu.slices.map((slice) => ({
@@ -86,7 +95,13 @@ function slicesOf(cluster: Cluster, gpu: ObservedGpu, ordered: Layout | undefine
   }));
   const coming = wanted
     .filter((slice) => !gpu.slices.some((other) => sameSlice(other, slice)))
-    .map((slice) => ({ profile: slice.profile, start: slice.start, size: gpu.grid?.profiles.find((profile) => profile.name === slice.profile)?.size ?? 1, workload: holder(slice), state: 'wanted' as const }));
+    .map((slice) => ({
+      profile: slice.profile,
+      start: slice.start,
+      size: gpu.grid?.profiles.find((profile) => profile.name === slice.profile)?.size ?? 1,
+      workload: holder(slice),
+      state: 'wanted' as const,
+    }));
   return [...live, ...coming].sort((a, b) => a.start - b.start);
 }
 
@@ -139,7 +154,9 @@ export function planView(gpu: ObservedGpu, plan: CorePlan, applied: boolean): La
 }
 
 function layoutView(layout: Layout): LayoutPlan['layout'] {
-  return layout.kind === 'whole' ? { kind: 'whole' } : { kind: 'mig', slices: layout.slices.map(({ profile, start }) => ({ profile, start })) };
+  return layout.kind === 'whole'
+    ? { kind: 'whole' }
+    : { kind: 'mig', slices: layout.slices.map(({ profile, start }) => ({ profile, start })) };
 }
 
 /** A GPU by its index on the node or by its UUID. */

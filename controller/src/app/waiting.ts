@@ -1,6 +1,6 @@
-import type { Decision } from '#core/scheduling/decision';
-import type { WaitingReason } from '#core/reason';
 import type { WorkloadId } from '@astrago/shared/domain/ids';
+import type { WaitingReason } from '#core/reason';
+import type { Decision } from '#core/scheduling/decision';
 
 /** Why each queued workload waits, as of the last look. Not durable: the next look says it again. */
 export class WaitingReasons {

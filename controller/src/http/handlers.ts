@@ -1,9 +1,10 @@
 // What each route of the table does. The types come from the table, so a route without a handler does not compile.
-import { explain } from '#core/scheduling/explain';
-import { hasEnded, type WorkloadRecord } from '#core/cluster/records';
+
 import type { RouteName, routes } from '@astrago/api';
 import { parseNodeName, parseWorkspaceName } from '@astrago/shared/domain/ids';
 import type { z } from 'zod';
+import { hasEnded, type WorkloadRecord } from '#core/cluster/records';
+import { explain } from '#core/scheduling/explain';
 import { putWorkspace, setCordon } from '../app/commands/govern.ts';
 import { previewLayout, setLayout } from '../app/commands/set-layout.ts';
 import { stop } from '../app/commands/stop.ts';
@@ -27,7 +28,9 @@ export interface Call<Name extends RouteName> {
 type Answer<Name extends RouteName> = z.input<(typeof routes)[Name]['response']>;
 
 /** Routes that answer with one JSON document; logs are streamed elsewhere. */
-export type Handlers = { readonly [Name in Exclude<RouteName, 'workloadLogs'>]: (call: Call<Name>) => Answer<Name> | Promise<Answer<Name>> };
+export type Handlers = {
+  readonly [Name in Exclude<RouteName, 'workloadLogs'>]: (call: Call<Name>) => Answer<Name> | Promise<Answer<Name>>;
+};
 
 export interface HandlerDeps {
   readonly controller: Controller;
@@ -39,7 +42,11 @@ export interface HandlerDeps {
 
 export function findWorkload(store: Pick<Store, 'findWorkload'>, name: string, workspace: string | undefined): WorkloadRecord {
   const record = store.findWorkload(name, workspace);
-  if (record === undefined) throw new Refusal('not-found', `there is no workload ${name}${workspace === undefined ? '' : ` in workspace ${workspace}`}; astrago ps --all lists them`);
+  if (record === undefined)
+    throw new Refusal(
+      'not-found',
+      `there is no workload ${name}${workspace === undefined ? '' : ` in workspace ${workspace}`}; astrago ps --all lists them`,
+    );
   return record;
 }
 
@@ -63,7 +70,13 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
     return nodeView(cluster, node, fleet.lastSeenMs(node.name));
   };
   return {
-    getCluster: () => ({ version: deps.version, epoch: store.epoch, startedAtMs: deps.startedAtMs, nodes: cluster.observed.size, gpus: cluster.gpus().length }),
+    getCluster: () => ({
+      version: deps.version,
+      epoch: store.epoch,
+      startedAtMs: deps.startedAtMs,
+      nodes: cluster.observed.size,
+      gpus: cluster.gpus().length,
+    }),
     listNodes: () => ({ items: [...cluster.observed.keys()].sort().map(showNode) }),
     getNode: ({ params }) => showNode(params.node),
     cordonNode: async ({ actor, params }) => {
@@ -89,17 +102,31 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
     submitWorkload: async ({ actor, body, idempotencyKey }) =>
       view(
         await submit(
-          { journal, store, nextWorkloadId: () => controller.nextWorkloadId(), nextSequence: () => controller.nextSequence(), nowMs: deps.nowMs },
+          {
+            journal,
+            store,
+            nextWorkloadId: () => controller.nextWorkloadId(),
+            nextSequence: () => controller.nextSequence(),
+            nowMs: deps.nowMs,
+          },
           actor,
           body,
           idempotencyKey,
         ),
       ),
     listWorkloads: ({ query }) => {
-      const found = store.listWorkloads({ workspace: query.workspace, phases: phasesOf(query.phase), before: decodeCursor(query.cursor), limit: query.limit + 1 });
+      const found = store.listWorkloads({
+        workspace: query.workspace,
+        phases: phasesOf(query.phase),
+        before: decodeCursor(query.cursor),
+        limit: query.limit + 1,
+      });
       const items = found.slice(0, query.limit);
       const last = items.at(-1);
-      return { items: items.map(view), nextCursor: found.length > query.limit && last !== undefined ? encodeCursor(last.sequence) : undefined };
+      return {
+        items: items.map(view),
+        nextCursor: found.length > query.limit && last !== undefined ? encodeCursor(last.sequence) : undefined,
+      };
     },
     getWorkload: ({ params, query }) => view(findWorkload(store, params.workload, query.workspace)),
     whyWorkload: ({ params, query }) => {
@@ -109,10 +136,20 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
         const { sentence, reason, counts, remedies } = answer;
         return { workload: record.name, phase: record.phase, sentence, reason, counts: [...counts], remedies: [...remedies] };
       }
-      return { workload: record.name, phase: record.phase, sentence: placedSentence(record), reason: record.endReason, counts: [], remedies: [] };
+      return {
+        workload: record.name,
+        phase: record.phase,
+        sentence: placedSentence(record),
+        reason: record.endReason,
+        counts: [],
+        remedies: [],
+      };
     },
-    stopWorkload: async ({ actor, params, query }) => view(await stop({ journal, nowMs: deps.nowMs }, actor, findWorkload(store, params.workload, query.workspace))),
-    listWorkspaces: () => ({ items: [...cluster.workspaces.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map((record) => workspaceView(cluster, record)) }),
+    stopWorkload: async ({ actor, params, query }) =>
+      view(await stop({ journal, nowMs: deps.nowMs }, actor, findWorkload(store, params.workload, query.workspace))),
+    listWorkspaces: () => ({
+      items: [...cluster.workspaces.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map((record) => workspaceView(cluster, record)),
+    }),
     putWorkspace: async ({ actor, params, body }) => {
       const name = parseWorkspaceName(params.workspace);
       if (name === undefined) throw new Refusal('invalid-request', `${params.workspace} is not a workspace name`);
@@ -132,6 +169,7 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
 }
 
 function placedSentence(record: WorkloadRecord): string {
-  if (hasEnded(record.phase)) return `${record.name} has ${record.phase}${record.endReason === undefined ? '' : ` (${record.endReason})`}${record.detail === undefined ? '' : `: ${record.detail}`}.`;
+  if (hasEnded(record.phase))
+    return `${record.name} has ${record.phase}${record.endReason === undefined ? '' : ` (${record.endReason})`}${record.detail === undefined ? '' : `: ${record.detail}`}.`;
   return `${record.name} does not wait: it is ${record.phase} on ${record.node ?? 'its node'}.`;
 }

@@ -1,5 +1,5 @@
-import { hasEnded, type WorkloadRecord } from '#core/cluster/records';
 import { setTimeout as pause } from 'node:timers/promises';
+import { hasEnded, type WorkloadRecord } from '#core/cluster/records';
 import type { Agents, Store } from '../app/ports.ts';
 
 const lookAgainMs = 200;

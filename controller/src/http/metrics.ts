@@ -1,6 +1,6 @@
 import { phases } from '@astrago/api';
-import { waitingReasons, type WaitingReason } from '#core/reason';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { type WaitingReason, waitingReasons } from '#core/reason';
 import type { Controller } from '../app/controller.ts';
 import type { CommitSample } from '../app/journal.ts';
 
@@ -18,11 +18,27 @@ export class ControllerMetrics {
   constructor(version: string) {
     const registers = [this.#registry];
     new Gauge({ name: 'astrago_build_info', help: 'Version of the controller.', labelNames: ['version'], registers }).set({ version }, 1);
-    this.#decision = new Histogram({ name: 'astrago_decision_duration_seconds', help: 'How long one look at the queue took.', buckets: seconds, registers });
+    this.#decision = new Histogram({
+      name: 'astrago_decision_duration_seconds',
+      help: 'How long one look at the queue took.',
+      buckets: seconds,
+      registers,
+    });
     this.#binds = new Counter({ name: 'astrago_placements_total', help: 'Workloads placed.', registers });
-    this.#commit = new Histogram({ name: 'astrago_commit_duration_seconds', help: 'How long a group commit took, with its commands.', buckets: seconds, registers });
+    this.#commit = new Histogram({
+      name: 'astrago_commit_duration_seconds',
+      help: 'How long a group commit took, with its commands.',
+      buckets: seconds,
+      registers,
+    });
     this.#commands = new Counter({ name: 'astrago_committed_commands_total', help: 'Commands in all group commits.', registers });
-    this.#http = new Histogram({ name: 'astrago_http_request_duration_seconds', help: 'How long requests took.', labelNames: ['route', 'status'], buckets: seconds, registers });
+    this.#http = new Histogram({
+      name: 'astrago_http_request_duration_seconds',
+      help: 'How long requests took.',
+      labelNames: ['route', 'status'],
+      buckets: seconds,
+      registers,
+    });
   }
 
   decided(facts: { readonly ms: number; readonly binds: number }): void {
@@ -50,13 +66,22 @@ function describe(registry: Registry, controller: Controller): void {
   const { cluster } = controller;
   const registers = [registry];
   const workloads = new Gauge({ name: 'astrago_workloads', help: 'Live workloads by phase.', labelNames: ['phase'], registers });
-  for (const phase of phases.slice(0, 4)) workloads.set({ phase }, [...cluster.workloads.values()].filter((workload) => workload.phase === phase).length);
-  const pending = new Gauge({ name: 'astrago_pending_workloads', help: 'Queued workloads by their primary reason.', labelNames: ['reason'], registers });
+  for (const phase of phases.slice(0, 4))
+    workloads.set({ phase }, [...cluster.workloads.values()].filter((workload) => workload.phase === phase).length);
+  const pending = new Gauge({
+    name: 'astrago_pending_workloads',
+    help: 'Queued workloads by their primary reason.',
+    labelNames: ['reason'],
+    registers,
+  });
   const counts = controller.waiting.counts();
   for (const reason of Object.keys(waitingReasons) as WaitingReason[]) pending.set({ reason }, counts.get(reason) ?? 0);
   const nodes = new Gauge({ name: 'astrago_nodes', help: 'Nodes by state.', labelNames: ['state'], registers });
-  for (const state of ['joining', 'ready', 'unreachable'] as const) nodes.set({ state }, [...cluster.observed.values()].filter((node) => node.state === state).length);
+  for (const state of ['joining', 'ready', 'unreachable'] as const)
+    nodes.set({ state }, [...cluster.observed.values()].filter((node) => node.state === state).length);
   new Gauge({ name: 'astrago_allocations', help: 'Allocations held.', registers }).set(cluster.allocations.size);
-  new Gauge({ name: 'astrago_invariant_findings', help: 'Broken invariants at the last audit.', registers }).set(controller.audit.findings.length);
+  new Gauge({ name: 'astrago_invariant_findings', help: 'Broken invariants at the last audit.', registers }).set(
+    controller.audit.findings.length,
+  );
   new Counter({ name: 'astrago_invariant_audits_total', help: 'Audits since the start.', registers }).inc(controller.auditRounds);
 }

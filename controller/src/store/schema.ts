@@ -22,4 +22,10 @@ export const migrations: readonly string[] = [
   CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
   CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
   `,
+  `
+  CREATE TABLE tokens (
+    hash TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('admin', 'join')), at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX workloads_live ON workloads (sequence) WHERE phase NOT IN ('succeeded', 'failed', 'cancelled');
+  `,
 ];

@@ -1,17 +1,30 @@
-import type { Change } from '#core/cluster/change';
-import type { AllocationRecord, LayoutRecord, NodeRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
-import Database from 'better-sqlite3';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type AuditEntry, type Batch, type IdempotencyRecord, LeadershipLost, type LoadedState, type Store, StoreUnavailable, type WorkloadFilter } from '../app/ports.ts';
+import Database from 'better-sqlite3';
+import type { Change } from '#core/cluster/change';
+import type { AllocationRecord, LayoutRecord, NodeRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
+import {
+  type AuditEntry,
+  type Batch,
+  type IdempotencyRecord,
+  LeadershipLost,
+  type LoadedState,
+  type Store,
+  StoreUnavailable,
+  type TokenKind,
+  type TokenStore,
+  type WorkloadFilter,
+} from '../app/ports.ts';
 import { migrations } from './schema.ts';
 
 /** What an audit row is chained with when it is the first. */
 export const chainStart = '0'.repeat(64);
 
 export function chainHash(previous: string, entry: AuditEntry): string {
-  return createHash('sha256').update(JSON.stringify([previous, entry.atMs, entry.actor, entry.action, entry.subject, entry.detail])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([previous, entry.atMs, entry.actor, entry.action, entry.subject, entry.detail]))
+    .digest('hex');
 }
 
 interface RecordRow {
@@ -22,7 +35,7 @@ interface RecordRow {
  * One SQLite file in the data directory. Full synchronisation: what was committed survives a power cut.
  * Opening it takes the lead: the epoch in the file becomes ours, and a controller of an older one can commit no more.
  */
-export class SqliteStore implements Store {
+export class SqliteStore implements Store, TokenStore {
   readonly epoch: number;
   readonly #database: Database.Database;
   readonly #statements = new Map<string, Database.Statement>();
@@ -37,18 +50,23 @@ export class SqliteStore implements Store {
     this.#database.pragma('foreign_keys = ON');
     this.#database.pragma('busy_timeout = 2000');
     this.#migrate(file);
-    this.epoch = this.#database.transaction(() => {
-      this.#prepare('UPDATE lease SET epoch = epoch + 1').run();
-      return (this.#prepare('SELECT epoch FROM lease').get() as { epoch: number }).epoch;
-    }).immediate();
-    this.#lastHash = (this.#prepare('SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1').get() as { hash: string } | undefined)?.hash ?? chainStart;
+    this.epoch = this.#database
+      .transaction(() => {
+        this.#prepare('UPDATE lease SET epoch = epoch + 1').run();
+        return (this.#prepare('SELECT epoch FROM lease').get() as { epoch: number }).epoch;
+      })
+      .immediate();
+    this.#lastHash =
+      (this.#prepare('SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1').get() as { hash: string } | undefined)?.hash ?? chainStart;
   }
 
   load(): LoadedState {
     const records = <T>(sql: string): readonly T[] => (this.#prepare(sql).all() as RecordRow[]).map((row) => JSON.parse(row.record) as T);
     const top = this.#prepare('SELECT max(sequence) AS sequence FROM workloads').get() as { sequence: number | null };
     return {
-      workloads: records<WorkloadRecord>("SELECT record FROM workloads WHERE phase NOT IN ('succeeded', 'failed', 'cancelled') ORDER BY sequence"),
+      workloads: records<WorkloadRecord>(
+        "SELECT record FROM workloads WHERE phase NOT IN ('succeeded', 'failed', 'cancelled') ORDER BY sequence",
+      ),
       allocations: records<AllocationRecord>('SELECT record FROM allocations'),
       layouts: records<LayoutRecord>('SELECT record FROM layouts'),
       nodes: records<NodeRecord>('SELECT record FROM nodes'),
@@ -60,15 +78,21 @@ export class SqliteStore implements Store {
   commit(batch: Batch): void {
     const before = this.#lastHash;
     try {
-      this.#database.transaction(() => {
-        const lease = this.#prepare('SELECT epoch FROM lease').get() as { epoch: number };
-        if (lease.epoch !== this.epoch) throw new LeadershipLost(`epoch ${lease.epoch} leads, not ${this.epoch}`);
-        for (const change of batch.changes) this.#write(change);
-        for (const entry of batch.audit) this.#append(entry);
-        for (const record of batch.idempotency) {
-          this.#prepare('INSERT INTO idempotency VALUES (?, ?, ?, ?)').run(record.key, record.fingerprint, record.workload, record.atMs);
-        }
-      }).immediate();
+      this.#database
+        .transaction(() => {
+          const lease = this.#prepare('SELECT epoch FROM lease').get() as { epoch: number };
+          if (lease.epoch !== this.epoch) throw new LeadershipLost(`epoch ${lease.epoch} leads, not ${this.epoch}`);
+          for (const change of batch.changes) this.#write(change);
+          for (const entry of batch.audit) this.#append(entry);
+          for (const record of batch.idempotency) {
+            this.#prepare('INSERT INTO idempotency VALUES (?, ?, ?, ?)').run(record.key, record.fingerprint, record.workload, record.atMs);
+          }
+          for (const { kind, hash, atMs } of batch.tokens ?? []) {
+            this.#prepare('DELETE FROM tokens WHERE kind = ?').run(kind);
+            this.#prepare('INSERT INTO tokens VALUES (?, ?, ?)').run(hash, kind, atMs);
+          }
+        })
+        .immediate();
     } catch (cause) {
       this.#lastHash = before;
       if (cause instanceof LeadershipLost) throw cause;
@@ -92,7 +116,10 @@ export class SqliteStore implements Store {
       values.push(filter.before);
     }
     const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
-    const rows = this.#prepare(`SELECT record FROM workloads ${where} ORDER BY sequence DESC LIMIT ?`).all(...values, filter.limit) as RecordRow[];
+    const rows = this.#prepare(`SELECT record FROM workloads ${where} ORDER BY sequence DESC LIMIT ?`).all(
+      ...values,
+      filter.limit,
+    ) as RecordRow[];
     return rows.map((row) => JSON.parse(row.record) as WorkloadRecord);
   }
 
@@ -100,7 +127,10 @@ export class SqliteStore implements Store {
     const row = (this.#prepare('SELECT record FROM workloads WHERE id = ?').get(nameOrId) ??
       (workspace === undefined
         ? this.#prepare('SELECT record FROM workloads WHERE name = ? ORDER BY sequence DESC LIMIT 1').get(nameOrId)
-        : this.#prepare('SELECT record FROM workloads WHERE name = ? AND workspace = ? ORDER BY sequence DESC LIMIT 1').get(nameOrId, workspace))) as RecordRow | undefined;
+        : this.#prepare('SELECT record FROM workloads WHERE name = ? AND workspace = ? ORDER BY sequence DESC LIMIT 1').get(
+            nameOrId,
+            workspace,
+          ))) as RecordRow | undefined;
     const record = row === undefined ? undefined : (JSON.parse(row.record) as WorkloadRecord);
     return record !== undefined && workspace !== undefined && record.workspace !== workspace ? undefined : record;
   }
@@ -110,19 +140,32 @@ export class SqliteStore implements Store {
     return row as IdempotencyRecord | undefined;
   }
 
-  verifyWritable(): void {
-    this.#database.transaction(() => this.#prepare('UPDATE lease SET epoch = epoch WHERE id = 1').run()).immediate();
+  tokenHashes(kind: TokenKind): readonly string[] {
+    return this.#prepare('SELECT hash FROM tokens WHERE kind = ?').pluck().all(kind) as string[];
   }
 
-  /** The sequence of the first audit row that does not follow from the one before it; `undefined` when all do. */
+  verifyWritable(): void {
+    const written = this.#database
+      .transaction(() => this.#prepare('UPDATE lease SET epoch = epoch WHERE epoch = ?').run(this.epoch))
+      .immediate();
+    if (written.changes === 0) throw new LeadershipLost(`epoch ${this.epoch} does not lead any more`);
+  }
+
+  /** The sequence of the first audit row that does not follow from the one before it, or is missing at the end; `undefined` when all is there. */
   firstBrokenAuditRow(): number | undefined {
     let previous = chainStart;
-    for (const row of this.#prepare('SELECT sequence, at_ms AS atMs, actor, action, subject, detail, hash FROM audit ORDER BY sequence').iterate()) {
+    let last = 0;
+    for (const row of this.#prepare(
+      'SELECT sequence, at_ms AS atMs, actor, action, subject, detail, hash FROM audit ORDER BY sequence',
+    ).iterate()) {
       const entry = row as AuditEntry & { readonly sequence: number; readonly hash: string };
       if (chainHash(previous, entry) !== entry.hash) return entry.sequence;
       previous = entry.hash;
+      last = entry.sequence;
     }
-    return undefined;
+    // A number that was given and is not there: the end was cut off, which leaves the rest of the chain whole.
+    const given = (this.#prepare("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").pluck().get() ?? 0) as number;
+    return given > last ? last + 1 : undefined;
   }
 
   close(): void {
@@ -132,14 +175,18 @@ export class SqliteStore implements Store {
   #migrate(file: string): void {
     const version = this.#database.pragma('user_version', { simple: true }) as number;
     if (version > migrations.length) {
-      throw new Error(`${file} was written by a later version (schema ${version}, this one knows ${migrations.length}); start that version, or restore a backup of before`);
+      throw new Error(
+        `${file} was written by a later version (schema ${version}, this one knows ${migrations.length}); start that version, or restore a backup of before`,
+      );
     }
     for (const [index, migration] of migrations.entries()) {
       if (index < version) continue;
-      this.#database.transaction(() => {
-        this.#database.exec(migration);
-        this.#database.pragma(`user_version = ${index + 1}`);
-      }).immediate();
+      this.#database
+        .transaction(() => {
+          this.#database.exec(migration);
+          this.#database.pragma(`user_version = ${index + 1}`);
+        })
+        .immediate();
     }
   }
 
@@ -147,24 +194,27 @@ export class SqliteStore implements Store {
     switch (change.kind) {
       case 'workload': {
         const { id, name, workspace, phase, sequence } = change.record;
-        this.#prepare('INSERT INTO workloads VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET phase = excluded.phase, record = excluded.record').run(
-          id,
-          name,
-          workspace,
-          phase,
-          sequence,
-          JSON.stringify(change.record),
-        );
+        this.#prepare(
+          'INSERT INTO workloads VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET phase = excluded.phase, record = excluded.record',
+        ).run(id, name, workspace, phase, sequence, JSON.stringify(change.record));
         return;
       }
       case 'allocation':
-        this.#prepare('INSERT OR REPLACE INTO allocations VALUES (?, ?, ?)').run(change.record.id, change.record.node, JSON.stringify(change.record));
+        this.#prepare('INSERT OR REPLACE INTO allocations VALUES (?, ?, ?)').run(
+          change.record.id,
+          change.record.node,
+          JSON.stringify(change.record),
+        );
         return;
       case 'allocation-released':
         this.#prepare('DELETE FROM allocations WHERE id = ?').run(change.id);
         return;
       case 'layout':
-        this.#prepare('INSERT OR REPLACE INTO layouts VALUES (?, ?, ?)').run(change.record.gpu, change.record.node, JSON.stringify(change.record));
+        this.#prepare('INSERT OR REPLACE INTO layouts VALUES (?, ?, ?)').run(
+          change.record.gpu,
+          change.record.node,
+          JSON.stringify(change.record),
+        );
         return;
       case 'layout-forgotten':
         this.#prepare('DELETE FROM layouts WHERE gpu = ?').run(change.gpu);
@@ -182,7 +232,14 @@ export class SqliteStore implements Store {
 
   #append(entry: AuditEntry): void {
     const hash = chainHash(this.#lastHash, entry);
-    this.#prepare('INSERT INTO audit (at_ms, actor, action, subject, detail, hash) VALUES (?, ?, ?, ?, ?, ?)').run(entry.atMs, entry.actor, entry.action, entry.subject, entry.detail, hash);
+    this.#prepare('INSERT INTO audit (at_ms, actor, action, subject, detail, hash) VALUES (?, ?, ?, ?, ?, ?)').run(
+      entry.atMs,
+      entry.actor,
+      entry.action,
+      entry.subject,
+      entry.detail,
+      hash,
+    );
     this.#lastHash = hash;
   }
 

@@ -1,6 +1,7 @@
 // Small commands of admins: cordon, limits.
-import type { NodeRecord, WorkspaceRecord } from '#core/cluster/records';
+
 import type { NodeName, WorkspaceName } from '@astrago/shared/domain/ids';
+import type { NodeRecord, WorkspaceRecord } from '#core/cluster/records';
 import type { Journal } from '../journal.ts';
 import { Refusal } from '../refusal.ts';
 
@@ -16,7 +17,12 @@ export function setCordon(journal: Journal, actor: string, name: NodeName, cordo
   });
 }
 
-export function putWorkspace(journal: Journal, actor: string, name: WorkspaceName, limit: WorkspaceRecord['limit']): Promise<WorkspaceRecord> {
+export function putWorkspace(
+  journal: Journal,
+  actor: string,
+  name: WorkspaceName,
+  limit: WorkspaceRecord['limit'],
+): Promise<WorkspaceRecord> {
   return journal.commit(actor, (draft) => {
     const record: WorkspaceRecord = { name, limit };
     draft.apply({ kind: 'workspace', record });

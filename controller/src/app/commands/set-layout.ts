@@ -1,8 +1,8 @@
-import { planLayout, type LayoutPlan } from '#core/repartition/plan';
-import type { Cluster } from '#core/cluster/cluster';
-import type { ObservedGpu } from '#core/cluster/observed';
 import { formatLayout } from '@astrago/shared/domain/mig/layout';
 import { parseLayoutRequest } from '@astrago/shared/domain/mig/request';
+import type { Cluster } from '#core/cluster/cluster';
+import type { ObservedGpu } from '#core/cluster/observed';
+import { type LayoutPlan, planLayout } from '#core/repartition/plan';
 import type { Journal } from '../journal.ts';
 import { Refusal } from '../refusal.ts';
 
@@ -15,7 +15,8 @@ export interface LayoutAsk {
 export function previewLayout(cluster: Cluster, gpu: ObservedGpu, ask: LayoutAsk): LayoutPlan {
   if (ask.layout === undefined) return unchanged(cluster, gpu);
   const parsed = parseLayoutRequest(ask.layout);
-  if (parsed.kind === 'unreadable') throw new Refusal('invalid-request', `${JSON.stringify(parsed.part)} is not part of a layout: ${parsed.hint}`);
+  if (parsed.kind === 'unreadable')
+    throw new Refusal('invalid-request', `${JSON.stringify(parsed.part)} is not part of a layout: ${parsed.hint}`);
   const answer = planLayout(cluster, gpu.uuid, parsed.request);
   if (answer.kind === 'impossible') throw new Refusal('impossible-layout', answer.text);
   if (answer.kind === 'blocked') throw new Refusal('layout-blocked', answer.text, answer.blockers);

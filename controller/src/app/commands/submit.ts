@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { GpuAsk, WorkloadRecord } from '#core/cluster/records';
 import type { SubmitWorkload } from '@astrago/api';
 import { parseWorkloadName, parseWorkspaceName, type WorkloadId } from '@astrago/shared/domain/ids';
 import { parseProfileName } from '@astrago/shared/domain/mig/profile';
+import type { GpuAsk, WorkloadRecord } from '#core/cluster/records';
 import type { Journal } from '../journal.ts';
 import type { Store } from '../ports.ts';
 import { Refusal } from '../refusal.ts';
@@ -22,15 +22,21 @@ export async function submit(deps: SubmitDeps, actor: string, ask: SubmitWorkloa
   const workspace = parseWorkspaceName(ask.workspace);
   if (name === undefined || workspace === undefined) throw new Refusal('invalid-request', 'name and workspace must be DNS labels');
   return deps.journal.commit(actor, (draft) => {
-    const earlier = key === undefined ? undefined : deps.store.findIdempotency(key);
+    const earlier = key === undefined ? undefined : (draft.recall(key) ?? deps.store.findIdempotency(key));
     if (earlier !== undefined) {
-      const record = earlier.fingerprint === fingerprint ? deps.store.findWorkload(earlier.workload, undefined) : undefined;
+      // One accepted in this very transaction is in memory only.
+      const same = earlier.fingerprint === fingerprint;
+      const record = same
+        ? (draft.cluster.workloads.get(earlier.workload as WorkloadId) ?? deps.store.findWorkload(earlier.workload, undefined))
+        : undefined;
       if (record === undefined) throw new Refusal('idempotency-conflict', `the key ${key} was used for another request; use a new one`);
       return record;
     }
-    if (!draft.cluster.workspaces.has(workspace)) throw new Refusal('not-found', `there is no workspace ${workspace}; an admin makes one with: astrago workspace set ${workspace}`);
+    if (!draft.cluster.workspaces.has(workspace))
+      throw new Refusal('not-found', `there is no workspace ${workspace}; an admin makes one with: astrago workspace set ${workspace}`);
     for (const other of draft.cluster.workloads.values()) {
-      if (other.name === name && other.workspace === workspace) throw new Refusal('name-taken', `${name} is ${other.phase} in workspace ${workspace}; stop it or take another name`);
+      if (other.name === name && other.workspace === workspace)
+        throw new Refusal('name-taken', `${name} is ${other.phase} in workspace ${workspace}; stop it or take another name`);
     }
     const record: WorkloadRecord = {
       id: deps.nextWorkloadId(),

@@ -1,6 +1,6 @@
 // What is written for people is true of the tree.
 import { dirname, join, normalize } from 'node:path';
-import { describeRules } from './rule.ts';
+import type { Rule } from './rule.ts';
 import type { Tree } from './tree.ts';
 
 const documents = (tree: Tree): readonly (readonly [string, string])[] => [...tree.texts].filter(([path]) => path.endsWith('.md'));
@@ -19,7 +19,7 @@ const someonesMachine = /(?<![\w.~*-])\/(?:home|Users|root|work|tmp|mnt)\/[\w.]+
 /** Where programs of others keep things on every machine. */
 const everywhere = /^\/tmp\/nvidia-/;
 
-describeRules('texts', [
+export const texts: readonly Rule[] = [
   {
     sentence: 'a path that a document names exists',
     broken: (tree) =>
@@ -55,4 +55,4 @@ describeRules('texts', [
       ),
     sample: { 'README.md': `cd ${['', 'home', 'ada', 'astrago'].join('/')}` },
   },
-]);
+];

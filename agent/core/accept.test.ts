@@ -22,7 +22,13 @@ const held = (id: string, gpu: number, on?: string): DesiredAllocation => ({
   intent: { kind: 'run', command: ['true'], environment: {}, workingDirectory: undefined },
 });
 const stopped = (allocation: DesiredAllocation): DesiredAllocation => ({ ...allocation, intent: { kind: 'stop', graceSeconds: 1 } });
-const order = (gpus: readonly DesiredGpu[], allocations: readonly DesiredAllocation[] = [], stamp: Partial<Order> = {}): Order => ({ epoch: 1, generation: 1, gpus, allocations, ...stamp });
+const order = (gpus: readonly DesiredGpu[], allocations: readonly DesiredAllocation[] = [], stamp: Partial<Order> = {}): Order => ({
+  epoch: 1,
+  generation: 1,
+  gpus,
+  allocations,
+  ...stamp,
+});
 
 function reasonOf(one: Order, node: NodeKnowledge = knowing, before: Order = emptyOrder): string {
   const answer = accept(one, before, node);
@@ -31,12 +37,27 @@ function reasonOf(one: Order, node: NodeKnowledge = knowing, before: Order = emp
 
 describe('an order', () => {
   it('is refused when a later epoch or generation has spoken', () => {
-    fc.assert(fc.property(fc.nat(5), fc.nat(5), fc.nat(5), fc.nat(5), (epoch, generation, heldEpoch, heldGeneration) => {
-      const answer = reasonOf(order([], [], { epoch, generation }), knowing, order([], [], { epoch: heldEpoch, generation: heldGeneration }));
+    fc.assert(
+      fc.property(fc.nat(5), fc.nat(5), fc.nat(5), fc.nat(5), (epoch, generation, heldEpoch, heldGeneration) => {
+        const answer = reasonOf(
+          order([], [], { epoch, generation }),
+          knowing,
+          order([], [], { epoch: heldEpoch, generation: heldGeneration }),
+        );
 
-      const expected = epoch < heldEpoch ? 'stale-epoch' : epoch > heldEpoch ? 'accepted' : generation < heldGeneration ? 'stale-generation' : generation > heldGeneration ? 'accepted' : 'repeated';
-      expect(answer).toBe(expected);
-    }));
+        const expected =
+          epoch < heldEpoch
+            ? 'stale-epoch'
+            : epoch > heldEpoch
+              ? 'accepted'
+              : generation < heldGeneration
+                ? 'stale-generation'
+                : generation > heldGeneration
+                  ? 'accepted'
+                  : 'repeated';
+        expect(answer).toBe(expected);
+      }),
+    );
   });
 
   it('of the same generation must say the same, in whatever order it says it', () => {
@@ -60,8 +81,14 @@ describe('an order', () => {
     ['gives a whole GPU to two', order([whole(1)], [held('a', 1), held('b', 1)])],
     ['gives a whole GPU and a slice of it', order([], [held('a', 1, '3g.40gb@0'), held('b', 1)])],
     ['gives overlapping slices of a GPU it has no layout for', order([], [held('a', 1, '3g.40gb@0'), held('b', 1, '1g.10gb@2')])],
-    ['gives a place that is still held by what is being stopped', order([mig(1, '1g.10gb@0')], [stopped(held('a', 1, '3g.40gb@0')), held('b', 1, '1g.10gb@0')])],
-    ['has an allocation without a command', order([], [{ ...held('a', 1), intent: { kind: 'run', command: [], environment: {}, workingDirectory: undefined } }])],
+    [
+      'gives a place that is still held by what is being stopped',
+      order([mig(1, '1g.10gb@0')], [stopped(held('a', 1, '3g.40gb@0')), held('b', 1, '1g.10gb@0')]),
+    ],
+    [
+      'has an allocation without a command',
+      order([], [{ ...held('a', 1), intent: { kind: 'run', command: [], environment: {}, workingDirectory: undefined } }]),
+    ],
   ])('is refused when it %s', (_, bad) => {
     expect(reasonOf(bad)).toBe('invalid');
     expect(reasonOf(bad, knowing, order([whole(3)], [], { generation: 0 }))).toBe('invalid');
@@ -69,7 +96,10 @@ describe('an order', () => {
 
   it.each([
     ['a GPU nobody knows', order([], [held('a', 9)])],
-    ['a profile that the device does not list: that fails one allocation, not the order', order([mig(1, '5g.50gb@0')], [held('a', 1, '5g.50gb@0')])],
+    [
+      'a profile that the device does not list: that fails one allocation, not the order',
+      order([mig(1, '5g.50gb@0')], [held('a', 1, '5g.50gb@0')]),
+    ],
     ['what is stopped and leaves a layout that is ordered already', order([whole(1)], [stopped(held('a', 1, '3g.40gb@0'))])],
     ['slices beside each other', order([mig(1, '3g.40gb@0', '3g.40gb@4')], [held('a', 1, '3g.40gb@0'), held('b', 1, '3g.40gb@4')])],
   ])('is accepted with %s', (_, good) => {

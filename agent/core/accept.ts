@@ -46,7 +46,9 @@ export function contentOf(order: Order): string {
     workspace,
     // Not sorted: the order of devices is what the command sees.
     devices.map(({ gpu, slice }) => [gpu, slice === undefined ? 'whole' : formatSlice(slice)]),
-    intent.kind === 'stop' ? [intent.graceSeconds] : [intent.command, Object.entries(intent.environment).sort(byFirst), intent.workingDirectory ?? null],
+    intent.kind === 'stop'
+      ? [intent.graceSeconds]
+      : [intent.command, Object.entries(intent.environment).sort(byFirst), intent.workingDirectory ?? null],
   ]);
   return JSON.stringify([gpus.sort(byFirst), allocations.sort(byFirst)]);
 }
@@ -84,7 +86,8 @@ function unheldDevice(order: Order, allocation: DesiredAllocation, device: Alloc
   const layout = order.gpus.find((gpu) => gpu.uuid === device.gpu)?.layout;
   if (layout === undefined) return undefined;
   const { slice } = device;
-  const holds = slice === undefined ? layout.kind === 'whole' : layout.kind === 'mig' && layout.slices.some((other) => sameSlice(other, slice));
+  const holds =
+    slice === undefined ? layout.kind === 'whole' : layout.kind === 'mig' && layout.slices.some((other) => sameSlice(other, slice));
   // What is being stopped may be leaving a layout that is ordered already.
   return holds || allocation.intent.kind === 'stop' ? undefined : `${allocation.id} holds what the layout of ${device.gpu} does not`;
 }
@@ -97,7 +100,8 @@ function doubleBooking(order: Order, node: NodeKnowledge): string | undefined {
     for (const { gpu, slice } of devices) {
       const others = taken.get(gpu) ?? [];
       const clash = others.find((other) => meet(slice, other.slice, node.profilesOf(gpu)));
-      if (clash !== undefined) return `${id} and ${clash.id} hold the same place on ${gpu}${slice === undefined ? '' : ` (${formatSlice(slice)})`}`;
+      if (clash !== undefined)
+        return `${id} and ${clash.id} hold the same place on ${gpu}${slice === undefined ? '' : ` (${formatSlice(slice)})`}`;
       taken.set(gpu, [...others, { id, slice }]);
     }
   }

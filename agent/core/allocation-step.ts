@@ -22,7 +22,12 @@ export type DeviceFact =
   | { readonly kind: 'coming' }
   | { readonly kind: 'failed'; readonly failure: Failure; readonly detail: string };
 
-export type AllocationAction = { readonly kind: 'none' } | { readonly kind: 'start'; readonly visible: readonly string[] } | { readonly kind: 'terminate' } | { readonly kind: 'kill' } | { readonly kind: 'clean-up' };
+export type AllocationAction =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'start'; readonly visible: readonly string[] }
+  | { readonly kind: 'terminate' }
+  | { readonly kind: 'kill' }
+  | { readonly kind: 'clean-up' };
 
 export interface AllocationStep {
   readonly status: AllocationStatus;
@@ -57,7 +62,10 @@ export function stepAllocation(facts: {
     }
     case 'running':
       if (intent.kind === 'run') return { status: { kind: 'running', startedAtMs: process.startedAtMs }, action: { kind: 'none' } };
-      return { status: { kind: 'stopping', startedAtMs: process.startedAtMs }, action: stopAction(intent.graceSeconds, facts.stoppingForMs) };
+      return {
+        status: { kind: 'stopping', startedAtMs: process.startedAtMs },
+        action: stopAction(intent.graceSeconds, facts.stoppingForMs),
+      };
     case 'absent':
       if (intent.kind === 'stop') return fail('never-started', 'it was stopped before it was started');
       return prepare(facts.devices);

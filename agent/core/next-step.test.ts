@@ -9,8 +9,14 @@ const nobody: GpuUse = { whole: [], byInstance: new Map() };
 
 /** A legal layout of a model: slices thrown at its grid, kept where they fit. */
 function slicesOf(model: (typeof catalogModels)[number]): fc.Arbitrary<readonly WantedSlice[]> {
-  const slice = fc.constantFrom(...model.grid.profiles).chain((profile) => fc.constantFrom(...profile.starts).map((start) => ({ profile: profile.name, start })));
-  return fc.array(slice, { maxLength: 8 }).map((slices) => slices.reduce<readonly WantedSlice[]>((kept, one) => (isLegal(model.grid, [...kept, one]) ? [...kept, one] : kept), []));
+  const slice = fc
+    .constantFrom(...model.grid.profiles)
+    .chain((profile) => fc.constantFrom(...profile.starts).map((start) => ({ profile: profile.name, start })));
+  return fc
+    .array(slice, { maxLength: 8 })
+    .map((slices) =>
+      slices.reduce<readonly WantedSlice[]>((kept, one) => (isLegal(model.grid, [...kept, one]) ? [...kept, one] : kept), []),
+    );
 }
 
 interface World {
@@ -21,27 +27,45 @@ interface World {
 }
 
 const world: fc.Arbitrary<World> = fc.constantFrom(...catalogModels).chain((model) =>
-  fc.record({
-    model: fc.constant(model),
-    live: slicesOf(model),
-    wanted: fc.oneof({ weight: 1, arbitrary: fc.constant<Layout>({ kind: 'whole' }) }, { weight: 5, arbitrary: slicesOf(model).map((slices): Layout => ({ kind: 'mig', slices })) }),
-    migEnabled: fc.boolean(),
-    pending: fc.boolean(),
-    incomplete: fc.array(fc.boolean(), { minLength: 8, maxLength: 8 }),
-    inUse: fc.array(fc.boolean(), { minLength: 8, maxLength: 8 }),
-  }).map(({ live, wanted, migEnabled, pending, incomplete, inUse }): World => {
-    const slices = migEnabled
-      ? live.map((slice, index): LiveSlice => ({
-          ...slice,
-          size: model.grid.profiles.find((profile) => profile.name === slice.profile)?.size ?? 1,
-          gpuInstanceId: index + 1,
-          computeInstanceId: incomplete[index] === true ? undefined : 0,
-          migUuid: incomplete[index] === true ? undefined : `MIG-${index}`,
-        }))
-      : [];
-    const used = new Set(slices.filter((_, index) => inUse[index] === true).map((slice) => slice.gpuInstanceId));
-    return { model, wanted, used, gpu: { migCapable: true, migEnabled, migPending: pending && slices.length === 0 ? !migEnabled : undefined, slices, profiles: model.grid.profiles } };
-  }),
+  fc
+    .record({
+      model: fc.constant(model),
+      live: slicesOf(model),
+      wanted: fc.oneof(
+        { weight: 1, arbitrary: fc.constant<Layout>({ kind: 'whole' }) },
+        { weight: 5, arbitrary: slicesOf(model).map((slices): Layout => ({ kind: 'mig', slices })) },
+      ),
+      migEnabled: fc.boolean(),
+      pending: fc.boolean(),
+      incomplete: fc.array(fc.boolean(), { minLength: 8, maxLength: 8 }),
+      inUse: fc.array(fc.boolean(), { minLength: 8, maxLength: 8 }),
+    })
+    .map(({ live, wanted, migEnabled, pending, incomplete, inUse }): World => {
+      const slices = migEnabled
+        ? live.map(
+            (slice, index): LiveSlice => ({
+              ...slice,
+              size: model.grid.profiles.find((profile) => profile.name === slice.profile)?.size ?? 1,
+              gpuInstanceId: index + 1,
+              computeInstanceId: incomplete[index] === true ? undefined : 0,
+              migUuid: incomplete[index] === true ? undefined : `MIG-${index}`,
+            }),
+          )
+        : [];
+      const used = new Set(slices.filter((_, index) => inUse[index] === true).map((slice) => slice.gpuInstanceId));
+      return {
+        model,
+        wanted,
+        used,
+        gpu: {
+          migCapable: true,
+          migEnabled,
+          migPending: pending && slices.length === 0 ? !migEnabled : undefined,
+          slices,
+          profiles: model.grid.profiles,
+        },
+      };
+    }),
 );
 
 function useOf(used: ReadonlySet<number>): GpuUse {
@@ -60,13 +84,21 @@ function take(gpu: GpuNow, step: Step, ids: { next: number }): GpuNow {
     case 'destroy':
       return { ...gpu, slices: gpu.slices.filter((slice) => slice.gpuInstanceId !== step.slice.gpuInstanceId) };
     case 'complete':
-      return { ...gpu, slices: gpu.slices.map((slice) => (slice.gpuInstanceId === step.slice.gpuInstanceId ? { ...slice, computeInstanceId: 0, migUuid: 'MIG-new' } : slice)) };
+      return {
+        ...gpu,
+        slices: gpu.slices.map((slice) =>
+          slice.gpuInstanceId === step.slice.gpuInstanceId ? { ...slice, computeInstanceId: 0, migUuid: 'MIG-new' } : slice,
+        ),
+      };
     case 'create': {
       const size = gpu.profiles.find((profile) => profile.name === step.slice.profile)?.size ?? 0;
       expect(gpu.migEnabled).toBe(true);
       expect(gpu.slices.filter((slice) => overlaps(slice, { start: step.slice.start, size }))).toEqual([]);
       ids.next += 1;
-      return { ...gpu, slices: [...gpu.slices, { ...step.slice, size, gpuInstanceId: ids.next, computeInstanceId: 0, migUuid: `MIG-${ids.next}` }] };
+      return {
+        ...gpu,
+        slices: [...gpu.slices, { ...step.slice, size, gpuInstanceId: ids.next, computeInstanceId: 0, migUuid: `MIG-${ids.next}` }],
+      };
     }
     default:
       return step satisfies never;
@@ -91,46 +123,57 @@ function layoutOf(gpu: GpuNow): Layout {
 
 describe('the steps to a layout', () => {
   it('lead to it from everywhere when nothing is used, and then there is nothing more to do', () => {
-    fc.assert(fc.property(world, ({ gpu, wanted }) => {
-      const settled = settle(gpu, wanted, nobody).gpu;
+    fc.assert(
+      fc.property(world, ({ gpu, wanted }) => {
+        const settled = settle(gpu, wanted, nobody).gpu;
 
-      expect(sameLayout(layoutOf(settled), wanted)).toBe(true);
-      expect(settled.slices.every((slice) => slice.computeInstanceId !== undefined)).toBe(true);
-      expect(nextStep(wanted, settled, nobody, new Set())).toEqual({ step: undefined, blocked: [], converged: true });
-    }));
+        expect(sameLayout(layoutOf(settled), wanted)).toBe(true);
+        expect(settled.slices.every((slice) => slice.computeInstanceId !== undefined)).toBe(true);
+        expect(nextStep(wanted, settled, nobody, new Set())).toEqual({ step: undefined, blocked: [], converged: true });
+      }),
+    );
   });
 
   it('never destroy what is used, nor switch or reset a GPU on which anything is', () => {
-    fc.assert(fc.property(world, ({ gpu, wanted, used }) => {
-      const { gpu: settled, steps } = settle(gpu, wanted, useOf(used));
+    fc.assert(
+      fc.property(world, ({ gpu, wanted, used }) => {
+        const { gpu: settled, steps } = settle(gpu, wanted, useOf(used));
 
-      for (const slice of gpu.slices) if (used.has(slice.gpuInstanceId)) expect(settled.slices.find((other) => other.gpuInstanceId === slice.gpuInstanceId)).toMatchObject(formatless(slice));
-      if (used.size > 0) expect(steps.filter((step) => step.kind === 'reset' || step.kind === 'set-mig-mode')).toEqual([]);
-    }));
+        for (const slice of gpu.slices)
+          if (used.has(slice.gpuInstanceId))
+            expect(settled.slices.find((other) => other.gpuInstanceId === slice.gpuInstanceId)).toMatchObject(formatless(slice));
+        if (used.size > 0) expect(steps.filter((step) => step.kind === 'reset' || step.kind === 'set-mig-mode')).toEqual([]);
+      }),
+    );
   });
 
   it('keep every slice that is wanted, and create only what is', () => {
-    fc.assert(fc.property(world, ({ gpu, wanted, used }) => {
-      const { steps } = settle(gpu, wanted, useOf(used));
+    fc.assert(
+      fc.property(world, ({ gpu, wanted, used }) => {
+        const { steps } = settle(gpu, wanted, useOf(used));
 
-      for (const step of steps) {
-        if (wanted.kind !== 'mig') continue;
-        if (step.kind === 'destroy') expect(wanted.slices.some((slice) => sameSlice(slice, step.slice))).toBe(false);
-        if (step.kind === 'create' || step.kind === 'complete') expect(wanted.slices.some((slice) => sameSlice(slice, step.slice))).toBe(true);
-      }
-    }));
+        for (const step of steps) {
+          if (wanted.kind !== 'mig') continue;
+          if (step.kind === 'destroy') expect(wanted.slices.some((slice) => sameSlice(slice, step.slice))).toBe(false);
+          if (step.kind === 'create' || step.kind === 'complete')
+            expect(wanted.slices.some((slice) => sameSlice(slice, step.slice))).toBe(true);
+        }
+      }),
+    );
   });
 
   it('destroy before they create, and say who is in the way of what they cannot do', () => {
-    fc.assert(fc.property(world, ({ gpu, wanted, used }) => {
-      const { gpu: settled, steps } = settle(gpu, wanted, useOf(used));
-      const kinds = steps.map((step) => step.kind);
-      if (kinds.includes('create')) expect(kinds.lastIndexOf('destroy')).toBeLessThan(kinds.indexOf('create'));
+    fc.assert(
+      fc.property(world, ({ gpu, wanted, used }) => {
+        const { gpu: settled, steps } = settle(gpu, wanted, useOf(used));
+        const kinds = steps.map((step) => step.kind);
+        if (kinds.includes('create')) expect(kinds.lastIndexOf('destroy')).toBeLessThan(kinds.indexOf('create'));
 
-      const outlook = nextStep(wanted, settled, useOf(used), new Set());
-      expect(outlook.converged || outlook.blocked.length > 0).toBe(true);
-      expect(outlook.blocked.every(({ users }) => users.length > 0)).toBe(true);
-    }));
+        const outlook = nextStep(wanted, settled, useOf(used), new Set());
+        expect(outlook.converged || outlook.blocked.length > 0).toBe(true);
+        expect(outlook.blocked.every(({ users }) => users.length > 0)).toBe(true);
+      }),
+    );
   });
 
   it('pass by what was given up and make the rest', () => {

@@ -58,18 +58,29 @@ function modeStep(enable: boolean, gpu: GpuNow, use: GpuUse): Outlook {
 function sliceStep(wanted: readonly WantedSlice[], gpu: GpuNow, use: GpuUse, givenUp: ReadonlySet<string>): Outlook {
   const unwanted = gpu.slices.filter((slice) => !wanted.some((other) => sameSlice(other, slice)));
   const usersOf = (slice: LiveSlice): readonly string[] => [...(use.byInstance.get(slice.gpuInstanceId) ?? []), ...use.whole];
-  const blocked = unwanted.filter((slice) => usersOf(slice).length > 0).map((slice) => ({ what: formatSlice(slice), users: usersOf(slice) }));
+  const blocked = unwanted
+    .filter((slice) => usersOf(slice).length > 0)
+    .map((slice) => ({ what: formatSlice(slice), users: usersOf(slice) }));
   const destroy = unwanted.find((slice) => usersOf(slice).length === 0);
   if (destroy !== undefined) return { step: { kind: 'destroy', slice: destroy }, blocked, converged: false };
 
   const isWanted = (slice: LiveSlice): boolean => wanted.some((other) => sameSlice(other, slice));
-  const incomplete = gpu.slices.find((slice) => slice.computeInstanceId === undefined && isWanted(slice) && !givenUp.has(formatSlice(slice)));
+  const incomplete = gpu.slices.find(
+    (slice) => slice.computeInstanceId === undefined && isWanted(slice) && !givenUp.has(formatSlice(slice)),
+  );
   if (incomplete !== undefined) return { step: { kind: 'complete', slice: incomplete }, blocked, converged: false };
 
   const missing = wanted.filter((slice) => !gpu.slices.some((other) => sameSlice(other, slice)));
   const create = missing.find((slice) => !givenUp.has(formatSlice(slice)) && isClear(slice, gpu));
   const step = create === undefined ? undefined : ({ kind: 'create', slice: create } as const);
-  return { step, blocked, converged: missing.length === 0 && unwanted.length === 0 && wanted.every((slice) => gpu.slices.some((live) => sameSlice(live, slice) && live.computeInstanceId !== undefined)) };
+  return {
+    step,
+    blocked,
+    converged:
+      missing.length === 0 &&
+      unwanted.length === 0 &&
+      wanted.every((slice) => gpu.slices.some((live) => sameSlice(live, slice) && live.computeInstanceId !== undefined)),
+  };
 }
 
 function isClear(slice: WantedSlice, gpu: GpuNow): boolean {

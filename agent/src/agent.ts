@@ -1,9 +1,10 @@
 // The composition root of the agent: builds every adapter and runs the loops.
-import { Closers } from '@astrago/shared/runtime/closers';
-import { systemClock } from '@astrago/shared/runtime/clock';
-import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
+
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemClock } from '@astrago/shared/runtime/clock';
+import { Closers } from '@astrago/shared/runtime/closers';
+import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState } from './app/node-state.ts';
@@ -38,18 +39,38 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     const bootId = readBootId(config.bootIdFile);
     const ledger = closers.use(await FileLedger.open(join(config.dataDirectory, 'ledger'), bootId, clock.nowMs));
     const state = new NodeState(clock.nowMs);
-    const metrics = new AgentMetrics({ node: config.node, version, state, clock, samplePeriodMs: config.samplePeriodMs, inventoryPeriodMs: config.inventoryPeriodMs });
-    const environmentOf = (allocation: { readonly id: string; readonly workload: string; readonly workspace: string }, asked: Readonly<Record<string, string>>, visible: readonly string[]) =>
-      workloadEnvironment({ asked, visible, allocation: allocation.id, workload: allocation.workload, workspace: allocation.workspace });
-    const launcher = new LocalLauncher({ directory: join(config.dataDirectory, 'allocations'), bootId, environment: config.workloadEnvironment, onExit: () => agent.nudge() });
-    const driver = createSmiDriver({ program: config.nvidiaSmi, environment: config.workloadEnvironment, onCommand: (sample) => metrics.onCommand(sample) });
+    const metrics = new AgentMetrics({
+      node: config.node,
+      version,
+      state,
+      clock,
+      samplePeriodMs: config.samplePeriodMs,
+      inventoryPeriodMs: config.inventoryPeriodMs,
+    });
+    const environmentOf = (
+      allocation: { readonly id: string; readonly workload: string; readonly workspace: string },
+      asked: Readonly<Record<string, string>>,
+      visible: readonly string[],
+    ) => workloadEnvironment({ asked, visible, allocation: allocation.id, workload: allocation.workload, workspace: allocation.workspace });
+    const launcher = new LocalLauncher({
+      directory: join(config.dataDirectory, 'allocations'),
+      bootId,
+      environment: config.workloadEnvironment,
+      onExit: () => agent.nudge(),
+    });
+    const driver = createSmiDriver({
+      program: config.nvidiaSmi,
+      environment: config.workloadEnvironment,
+      onCommand: (sample) => metrics.onCommand(sample),
+    });
     const agent: NodeAgent = new NodeAgent({
       driver,
       ledger,
       launcher,
       clock,
       state,
-      environment: (allocation, visible) => environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
+      environment: (allocation, visible) =>
+        environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
       inventoryPeriodMs: config.inventoryPeriodMs,
       samplePeriodMs: config.samplePeriodMs,
       prepareTimeoutMs: config.prepareTimeoutMs,
@@ -68,13 +89,28 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     });
     const facts = { node: config.node, bootId, agentVersion: version, cpuMilli: config.cpuMilli, memoryMiB: config.memoryMiB };
     const server = closers.use(
-      await GrpcServer.listen(config.bind, credentials, { agent, launcher, facts, mayGrow: (id) => agent.mayGrow(id), execTarget: (id) => agent.execTarget(id) }),
+      await GrpcServer.listen(config.bind, credentials, {
+        agent,
+        launcher,
+        facts,
+        mayGrow: (id) => agent.mayGrow(id),
+        execTarget: (id) => agent.execTarget(id),
+      }),
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
     const loops = agent.run(ending.signal);
     const beats = heartbeat(
-      { node: config.node, bootId, ownAddress: `${config.advertisedHost}:${portOf(server.address)}`, controllerAddress: config.controllerAddress, credentials, clock, random: Math.random, log: (what, message) => log.warn(what, message) },
+      {
+        node: config.node,
+        bootId,
+        ownAddress: `${config.advertisedHost}:${portOf(server.address)}`,
+        controllerAddress: config.controllerAddress,
+        credentials,
+        clock,
+        random: Math.random,
+        log: (what, message) => log.warn(what, message),
+      },
       ending.signal,
     );
     closers.add(async () => {

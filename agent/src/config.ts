@@ -51,7 +51,9 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
-    workloadEnvironment: Object.fromEntries(inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]))),
+    workloadEnvironment: Object.fromEntries(
+      inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
+    ),
   };
 }
 

@@ -11,7 +11,7 @@ import { pino } from 'pino';
 import { Cluster } from '#core/cluster/cluster';
 import { AgentLinks } from './agents/agent-links.ts';
 import { Authority } from './agents/authority.ts';
-import { EnrollmentServers } from './agents/enrollment.ts';
+import { type EnrollmentDeps, EnrollmentServers } from './agents/enrollment.ts';
 import type { NodeReports } from './agents/node-link.ts';
 import { Controller } from './app/controller.ts';
 import type { LeadershipLost } from './app/ports.ts';
@@ -93,20 +93,24 @@ export async function startController(config: ControllerConfig): Promise<Running
 
     const joinTokenFile = join(config.dataDirectory, 'join-token');
     const mayJoin = openTokenDoor({ store, kind: 'join', file: joinTokenFile, suffix: authority.fingerprint, nowMs: clock.nowMs() });
-    const binds = rememberedBinds(config);
+    const enrollmentDeps: EnrollmentDeps = {
+      authority,
+      mayJoin,
+      heartbeatPeriodMs: config.heartbeatPeriodMs,
+      onHeartbeat: (node: NodeName, address, bootId) => {
+        agents.connect(node, address);
+        controller.fleet.heartbeat(node, address, bootId).then(
+          () => controller.dispatcher.nudge(node),
+          (cause: unknown) => warn({ node, cause: String(cause) }, 'a heartbeat could not be taken'),
+        );
+      },
+      log: warn,
+    };
     const enrollment = closers.use(
-      await EnrollmentServers.listen(binds, {
-        authority,
-        mayJoin,
-        heartbeatPeriodMs: config.heartbeatPeriodMs,
-        onHeartbeat: (node: NodeName, address, bootId) => {
-          agents.connect(node, address);
-          controller.fleet.heartbeat(node, address, bootId).then(
-            () => controller.dispatcher.nudge(node),
-            (cause: unknown) => warn({ node, cause: String(cause) }, 'a heartbeat could not be taken'),
-          );
-        },
-        log: warn,
+      await EnrollmentServers.listen(rememberedBinds(config), enrollmentDeps).catch((taken: unknown) => {
+        // Somebody else has a port of ours; agents are told the new one when they are started again.
+        warn({ taken: String(taken) }, 'a remembered address is not free');
+        return EnrollmentServers.listen({ join: config.joinBind, agents: config.agentsBind }, enrollmentDeps);
       }),
     );
     remember(config, { join: enrollment.joinAddress, agents: enrollment.agentsAddress });

@@ -1,7 +1,7 @@
-import { type AllocationAction, type AllocationStatus, type DeviceFact, type ProcessFact, stepAllocation } from '#core/allocation-step';
-import type { AllocatedDevice, DesiredAllocation } from '#core/order';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
+import { type AllocationAction, type AllocationStatus, type DeviceFact, type ProcessFact, stepAllocation } from '#core/allocation-step';
+import type { AllocatedDevice, DesiredAllocation } from '#core/order';
 import type { Held, Holdings } from './holdings.ts';
 import type { AllocationSnapshot, NodeState } from './node-state.ts';
 import { type Ledger, type ProcessLauncher, StartFault } from './ports.ts';
@@ -117,8 +117,9 @@ export class AllocationKeeper {
     const { launcher, clock, again } = this.#deps;
     switch (action.kind) {
       case 'terminate':
+        // Between the supervisor's signature and its command there is nobody to tell: then it is told a moment later.
+        if ((await launcher.signal(id, 'SIGTERM')) === 0) return again(afterKillMs);
         this.#stoppingSinceMs.set(id, clock.elapsedMs());
-        await launcher.signal(id, 'SIGTERM');
         again(intent.kind === 'stop' ? intent.graceSeconds * 1000 : 0);
         return;
       case 'kill':
@@ -183,7 +184,14 @@ export class AllocationKeeper {
     holdings.hold(id, devices);
     try {
       const environment = this.#deps.environment(allocation, visible);
-      await launcher.start({ allocation: id, workload, devices, command: intent.command, environment, workingDirectory: intent.workingDirectory });
+      await launcher.start({
+        allocation: id,
+        workload,
+        devices,
+        command: intent.command,
+        environment,
+        workingDirectory: intent.workingDirectory,
+      });
     } catch (cause) {
       // Anything else, a full disk for one, is this node's trouble and not the submitter's: it is tried again.
       if (!(cause instanceof StartFault)) throw cause;
@@ -208,7 +216,8 @@ export class AllocationKeeper {
     const { launcher, ledger, again } = this.#deps;
     const process = await launcher.state(id);
     const workload = async (): Promise<string> => (await launcher.launched(id))?.workload ?? '';
-    if (process.kind === 'running') return { id, workload: await workload(), status: { kind: 'running', startedAtMs: process.startedAtMs } };
+    if (process.kind === 'running')
+      return { id, workload: await workload(), status: { kind: 'running', startedAtMs: process.startedAtMs } };
     if (this.#deps.holdings.has(id) && (await launcher.membersOf(id)).length > 0) {
       await launcher.signal(id, 'SIGKILL');
       again(afterKillMs);

@@ -1,5 +1,5 @@
-import type { GpuUse } from '#core/next-step';
 import { sameSlice } from '@astrago/shared/domain/mig/slice';
+import type { GpuUse } from '#core/next-step';
 import type { Held } from './holdings.ts';
 import type { ObservedGpu, ObservedProcess } from './ports.ts';
 

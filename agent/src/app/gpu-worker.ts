@@ -1,14 +1,15 @@
-import type { DeviceFact, Failure } from '#core/allocation-step';
-import { inTheWayOf, nextStep, type Outlook, type Step } from '#core/next-step';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { formatLayout, type Layout } from '@astrago/shared/domain/mig/layout';
 import { formatSlice, type LiveSlice, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { Clock } from '@astrago/shared/runtime/clock';
+import type { DeviceFact, Failure } from '#core/allocation-step';
+import { inTheWayOf, nextStep, type Outlook, type Step } from '#core/next-step';
 import { isStranger, type Stranger, strangerOf, useOf } from './gpu-use.ts';
 import type { Holdings } from './holdings.ts';
 import type { NodeState } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Ledger, type ObservedGpu } from './ports.ts';
-import { isUnanswered, sentenceOf, type Setback, Setbacks } from './setbacks.ts';
+import { isUnanswered, type Setback, Setbacks, sentenceOf } from './setbacks.ts';
+import { behind, describe, hasEffect, isFor, isRisky } from './step-facts.ts';
 
 /** How soon a GPU that is held by strangers is looked at again: at first soon, as one that is ending is listed a moment longer. */
 const lookSoonMs = 300;
@@ -76,9 +77,13 @@ export class GpuWorker {
     if (failed !== undefined) return { kind: 'failed', ...failed };
     const { state } = this.#deps;
     const gpu = state.gpu(this.#uuid);
-    if (gpu === undefined) return state.isMissing(this.#uuid) ? { kind: 'failed', failure: 'device-lost', detail: `the driver does not list ${this.#uuid}` } : { kind: 'coming' };
+    if (gpu === undefined)
+      return state.isMissing(this.#uuid)
+        ? { kind: 'failed', failure: 'device-lost', detail: `the driver does not list ${this.#uuid}` }
+        : { kind: 'coming' };
     if (this.#dismantling === 'whole') return { kind: 'coming' };
-    if (slice === undefined) return !gpu.migEnabled && gpu.migPending !== true ? { kind: 'ready', visible: [gpu.uuid] } : { kind: 'coming' };
+    if (slice === undefined)
+      return !gpu.migEnabled && gpu.migPending !== true ? { kind: 'ready', visible: [gpu.uuid] } : { kind: 'coming' };
     if (!gpu.migCapable) return { kind: 'failed', failure: 'create-failed', detail: `${gpu.model} cannot be cut` };
     const live = gpu.slices.find((other) => sameSlice(other, slice));
     if (live?.migUuid === undefined || (this.#dismantling !== undefined && sameSlice(this.#dismantling, slice))) return { kind: 'coming' };
@@ -116,7 +121,10 @@ export class GpuWorker {
     const resting = (text: string): boolean => this.#setbacks.resting(text, nowMs) !== undefined;
     // A slice that could not be destroyed a moment ago is used by someone, seen or not.
     const stuck = gpu.slices.filter((slice) => resting(describe({ kind: 'destroy', slice })));
-    const users = [...strangers, ...stuck.map((slice): Stranger => ({ gpuInstanceId: slice.gpuInstanceId, text: 'a client that the driver does not name' }))];
+    const users = [
+      ...strangers,
+      ...stuck.map((slice): Stranger => ({ gpuInstanceId: slice.gpuInstanceId, text: 'a client that the driver does not name' })),
+    ];
     const given = wanted.kind === 'mig' ? wanted.slices.filter((slice) => resting(describe({ kind: 'create', slice }))) : [];
     const outlook = nextStep(wanted, gpu, useOf(gpu, this.#deps.holdings.on(this.#uuid), users), new Set(given.map(formatSlice)));
     return outlook.step !== undefined && resting(describe(outlook.step)) ? { ...outlook, step: undefined } : outlook;
@@ -158,7 +166,10 @@ export class GpuWorker {
       this.#setbacks.succeeded(text);
       return true;
     }
-    fault ??= new DriverFault('failed', { command: [text], output: `the driver reports that it has done this, and lists nothing of it: ${text}` });
+    fault ??= new DriverFault('failed', {
+      command: [text],
+      output: `the driver reports that it has done this, and lists nothing of it: ${text}`,
+    });
     await this.#suffer(step, this.#setbacks.note(text, fault, clock.elapsedMs()), gpu, signal);
     return true;
   }
@@ -195,7 +206,10 @@ export class GpuWorker {
     this.#deps.state.setCondition(this.#uuid, 'layout-failed', detail);
   }
 
-  #failWaiting(failure: { readonly failure: Failure; readonly detail: string }, isBehind: (slice: WantedSlice | undefined) => boolean): void {
+  #failWaiting(
+    failure: { readonly failure: Failure; readonly detail: string },
+    isBehind: (slice: WantedSlice | undefined) => boolean,
+  ): void {
     for (const { id, slice } of this.#deps.waiting(this.#uuid)) if (isBehind(slice)) this.#failed.set(id, failure);
   }
 
@@ -213,7 +227,9 @@ export class GpuWorker {
     }
     // Once for each: what fails after it came, it is told itself.
     const nowMs = this.#deps.clock.elapsedMs();
-    this.#setbacks.forgive((text) => this.#setbacks.resting(text, nowMs)?.failure !== undefined && newcomers.some(({ slice }) => isFor(text, slice)));
+    this.#setbacks.forgive(
+      (text) => this.#setbacks.resting(text, nowMs)?.failure !== undefined && newcomers.some(({ slice }) => isFor(text, slice)),
+    );
     if (this.#setbacks.failures.length === 0) this.#deps.state.setCondition(this.#uuid, 'layout-failed', undefined);
   }
 
@@ -231,7 +247,9 @@ export class GpuWorker {
     state.setCondition(this.#uuid, 'gpu-in-use', blocks.length > 0 ? text : undefined);
     const pending = gpu.migPending !== undefined && outlook.step === undefined;
     state.setCondition(this.#uuid, 'mode-change-pending', pending ? 'the MIG mode takes effect at the next reset of the GPU' : undefined);
-    this.#obstacle = outlook.converged ? undefined : text || this.#setbacks.failures[0] || (pending ? 'the MIG mode waits for a reset' : this.#obstacle);
+    this.#obstacle = outlook.converged
+      ? undefined
+      : text || this.#setbacks.failures[0] || (pending ? 'the MIG mode waits for a reset' : this.#obstacle);
     if (blocks.length === 0) {
       this.#strangersSinceMs = undefined;
       this.#behindStrangersSinceMs.clear();
@@ -240,7 +258,8 @@ export class GpuWorker {
     this.#strangersSinceMs ??= clock.elapsedMs();
     const modeBlocked = gpu.migEnabled !== (wanted.kind === 'mig') || gpu.migPending !== undefined;
     const stuck = new Set(blocks.map(({ what }) => what));
-    const isBehind = (slice: WantedSlice | undefined): boolean => modeBlocked || (slice !== undefined && inTheWayOf(slice, gpu).some((live) => stuck.has(formatSlice(live))));
+    const isBehind = (slice: WantedSlice | undefined): boolean =>
+      modeBlocked || (slice !== undefined && inTheWayOf(slice, gpu).some((live) => stuck.has(formatSlice(live))));
     this.#losePatience(text, isBehind);
   }
 
@@ -248,7 +267,8 @@ export class GpuWorker {
   #losePatience(detail: string, isBehind: (slice: WantedSlice | undefined) => boolean): void {
     const nowMs = this.#deps.clock.elapsedMs();
     const behind = this.#deps.waiting(this.#uuid).filter(({ id, slice }) => !this.#failed.has(id) && isBehind(slice));
-    for (const id of [...this.#behindStrangersSinceMs.keys()]) if (!behind.some((one) => one.id === id)) this.#behindStrangersSinceMs.delete(id);
+    for (const id of [...this.#behindStrangersSinceMs.keys()])
+      if (!behind.some((one) => one.id === id)) this.#behindStrangersSinceMs.delete(id);
     for (const { id } of behind) {
       const sinceMs = this.#behindStrangersSinceMs.get(id) ?? nowMs;
       this.#behindStrangersSinceMs.set(id, sinceMs);
@@ -262,7 +282,10 @@ export class GpuWorker {
   #comeBackInMs(): number | undefined {
     const nowMs = this.#deps.clock.elapsedMs();
     const wakeMs = this.#setbacks.nextWakeMs(nowMs);
-    const reasons = [...(wakeMs === undefined ? [] : [wakeMs - nowMs]), ...(this.#strangersSinceMs === undefined ? [] : [this.#patienceMs()])];
+    const reasons = [
+      ...(wakeMs === undefined ? [] : [wakeMs - nowMs]),
+      ...(this.#strangersSinceMs === undefined ? [] : [this.#patienceMs()]),
+    ];
     return reasons.length === 0 ? undefined : Math.min(...reasons);
   }
 
@@ -282,56 +305,5 @@ export class GpuWorker {
     const gpu = await this.#deps.driver.observeGpu(this.#uuid, signal);
     this.#deps.state.setGpu(gpu);
     return gpu;
-  }
-}
-
-/** May take something away from somebody. */
-function isRisky(step: Step): boolean {
-  return step.kind === 'destroy' || step.kind === 'set-mig-mode' || step.kind === 'reset';
-}
-
-function describe(step: Step): string {
-  switch (step.kind) {
-    case 'set-mig-mode':
-      return step.enabled ? 'enable MIG' : 'disable MIG';
-    case 'reset':
-      return 'reset';
-    case 'complete':
-      // One with its creation: a slice that cannot be completed cannot be made.
-      return `create ${formatSlice(step.slice)}`;
-    default:
-      return `${step.kind} ${formatSlice(step.slice)}`;
-  }
-}
-
-/** Which waiting allocations a failed step concerns. */
-function behind(step: Step, gpu: ObservedGpu): (slice: WantedSlice | undefined) => boolean {
-  switch (step.kind) {
-    case 'set-mig-mode':
-    case 'reset':
-      return () => true;
-    case 'destroy':
-      return (slice) => slice === undefined || inTheWayOf(slice, gpu).some((live) => sameSlice(live, step.slice));
-    default:
-      return (slice) => slice !== undefined && sameSlice(slice, step.slice);
-  }
-}
-
-/** Whether a step that failed is one that a newcomer needs; a destroy may be in anybody's way. */
-function isFor(text: string, slice: WantedSlice | undefined): boolean {
-  return !text.startsWith('create ') || (slice !== undefined && text === `create ${formatSlice(slice)}`);
-}
-
-/** Whether a step shows in a listing taken after it. What the driver says of its own success is not believed. */
-function hasEffect(step: Step, gpu: ObservedGpu): boolean {
-  switch (step.kind) {
-    case 'set-mig-mode':
-      return gpu.migEnabled === step.enabled || gpu.migPending === step.enabled;
-    case 'reset':
-      return gpu.migPending === undefined;
-    case 'destroy':
-      return !gpu.slices.some((slice) => sameSlice(slice, step.slice) && slice.gpuInstanceId === step.slice.gpuInstanceId);
-    default:
-      return gpu.slices.some((slice) => sameSlice(slice, step.slice) && slice.computeInstanceId !== undefined);
   }
 }

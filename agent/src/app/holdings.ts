@@ -1,6 +1,6 @@
-import type { AllocatedDevice } from '#core/order';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { overlaps, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
+import type { AllocatedDevice } from '#core/order';
 
 export interface Held {
   readonly id: string;
@@ -38,7 +38,11 @@ export class Holdings {
    *
    * @param sizeOf length of a profile on a GPU; `undefined` when not known, then only the same start clashes.
    */
-  clashWith(id: string, devices: readonly AllocatedDevice[], sizeOf: (gpu: GpuUuid, profile: string) => number | undefined): string | undefined {
+  clashWith(
+    id: string,
+    devices: readonly AllocatedDevice[],
+    sizeOf: (gpu: GpuUuid, profile: string) => number | undefined,
+  ): string | undefined {
     for (const { gpu, slice } of devices) {
       const clash = this.on(gpu).find((held) => held.id !== id && meet(slice, held.slice, (profile) => sizeOf(gpu, profile) ?? 1));
       if (clash !== undefined) return clash.id;

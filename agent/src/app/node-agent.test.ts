@@ -86,7 +86,10 @@ describe('a slice used by a process that no allocation explains', () => {
 
     await bench.order({ 0: '7g.80gb@0' }, [waiting]);
 
-    expect(await bench.reaches(waiting.id, 'failed')).toMatchObject({ failure: 'gpu-in-use', detail: expect.stringContaining(`process ${stranger.pid} (`) });
+    expect(await bench.reaches(waiting.id, 'failed')).toMatchObject({
+      failure: 'gpu-in-use',
+      detail: expect.stringContaining(`process ${stranger.pid} (`),
+    });
     expect(bench.conditions(bench.gpu())).toEqual([expect.stringMatching(/^gpu-in-use: 3g.40gb@0 is used by process \d+ \(.*sleep\)/)]);
     expect(bench.said.filter((line) => line.startsWith('destroy'))).toEqual([]);
 
@@ -105,7 +108,11 @@ describe('an allocation', () => {
     const sliced = bench.run(bench.id(), show, bench.on('1g.10gb@2'));
     const whole = bench.run(bench.id(), show, bench.on(undefined, 1));
     const none = bench.run(bench.id(), show);
-    const cheeky = { ...none, id: bench.id(), intent: { ...none.intent, environment: { CUDA_VISIBLE_DEVICES: 'all', ASTRAGO_WORKLOAD: 'root' } } };
+    const cheeky = {
+      ...none,
+      id: bench.id(),
+      intent: { ...none.intent, environment: { CUDA_VISIBLE_DEVICES: 'all', ASTRAGO_WORKLOAD: 'root' } },
+    };
 
     await bench.order({ 0: '1g.10gb@2', 1: 'whole' }, [sliced, whole, none, cheeky]);
     for (const { id } of [sliced, whole, none, cheeky]) await bench.reaches(id, 'exited');
@@ -132,7 +139,10 @@ describe('an allocation', () => {
 
   it('is told to end, given its grace, and killed with its whole tree', async () => {
     await open();
-    const stubborn = bench.run(bench.id(), `trap "" TERM; (setsid sh -c 'trap "" TERM; echo $$; while :; do sleep 0.2; done') & while :; do sleep 0.2; done`);
+    const stubborn = bench.run(
+      bench.id(),
+      `trap "" TERM; (setsid sh -c 'trap "" TERM; echo $$; while :; do sleep 0.2; done') & while :; do sleep 0.2; done`,
+    );
     await bench.order({}, [stubborn]);
     await until(() => /^\d+\n$/.test(bench.output(stubborn.id)), 'the child has said its pid');
     const child = Number(bench.output(stubborn.id));
@@ -142,6 +152,20 @@ describe('an allocation', () => {
     await bench.reaches(stubborn.id, 'stopping');
     expect(await bench.reaches(stubborn.id, 'exited')).toMatchObject({ exitCode: 137 });
     expect([undefined, 'Z']).toContain(readProc(child)?.state);
+  });
+
+  it('that is stopped the moment it runs is told so', async () => {
+    await open();
+    const brief = Array.from({ length: 20 }, () => bench.run(bench.id(), stay));
+    await bench.order({}, brief);
+    await Promise.all(brief.map(({ id }) => bench.reaches(id, 'running')));
+
+    await bench.order(
+      {},
+      brief.map((one) => bench.cancel(one, 300)),
+    );
+
+    for (const { id } of brief) expect(await bench.reaches(id, 'exited')).toMatchObject({ exitCode: 143 });
   });
 
   it('that ends leaves no process on its slice', async () => {
@@ -176,13 +200,19 @@ describe('an allocation', () => {
 
     await bench.order({}, [nowhere]);
 
-    expect(await bench.reaches(lost.id, 'failed')).toMatchObject({ failure: 'start-failed', detail: 'the working directory /no/such does not exist on this node' });
+    expect(await bench.reaches(lost.id, 'failed')).toMatchObject({
+      failure: 'start-failed',
+      detail: 'the working directory /no/such does not exist on this node',
+    });
   });
 
   it('on a GPU that is not there fails alone', async () => {
     await open();
     const here = bench.run(bench.id(), 'true', bench.on('1g.10gb@0'));
-    const gone = { ...bench.run(bench.id(), 'true'), devices: [{ gpu: 'GPU-00000000-0000-0000-0000-000000000000' as never, slice: undefined }] };
+    const gone = {
+      ...bench.run(bench.id(), 'true'),
+      devices: [{ gpu: 'GPU-00000000-0000-0000-0000-000000000000' as never, slice: undefined }],
+    };
 
     await bench.order({ 0: '1g.10gb@0' }, [here, gone]);
 
@@ -192,7 +222,8 @@ describe('an allocation', () => {
 });
 
 describe('a create that fails', () => {
-  const refusal = 'Unable to create a GPU instance on GPU  0 using profile 9: Insufficient Resources\nFailed to create GPU instances: Insufficient Resources\n';
+  const refusal =
+    'Unable to create a GPU instance on GPU  0 using profile 9: Insufficient Resources\nFailed to create GPU instances: Insufficient Resources\n';
 
   it('once is tried again', async () => {
     await open();
@@ -213,7 +244,10 @@ describe('a create that fails', () => {
 
     await bench.order({ 0: '3g.40gb@0 1g.10gb@4' }, [unlucky, other]);
 
-    expect(await bench.reaches(unlucky.id, 'failed')).toMatchObject({ failure: 'create-failed', detail: 'Unable to create a GPU instance on GPU  0 using profile 9: Insufficient Resources' });
+    expect(await bench.reaches(unlucky.id, 'failed')).toMatchObject({
+      failure: 'create-failed',
+      detail: 'Unable to create a GPU instance on GPU  0 using profile 9: Insufficient Resources',
+    });
     expect(await bench.reaches(other.id, 'exited')).toMatchObject({ exitCode: 0 });
     expect(bench.conditions(bench.gpu())).toEqual([expect.stringMatching(/^layout-failed: Unable to create/)]);
     expect(bench.said.filter((line) => line.startsWith('create 0 3g'))).toHaveLength(2);
@@ -251,7 +285,10 @@ describe('an nvidia-smi that hangs on one GPU', () => {
     expect(await bench.reaches(fine.id, 'exited')).toMatchObject({ exitCode: 0 });
     expect(bench.status(stuck.id)).toEqual({ kind: 'preparing' });
     await until(() => bench.conditions(bench.gpu(0)).some((text) => text.startsWith('driver-hung')), 'the hang is told');
-    expect(await bench.reaches(stuck.id, 'failed')).toMatchObject({ failure: 'create-failed', detail: expect.stringMatching(/not ready after 4 s: nvidia-smi does not answer/) });
+    expect(await bench.reaches(stuck.id, 'failed')).toMatchObject({
+      failure: 'create-failed',
+      detail: expect.stringMatching(/not ready after 4 s: nvidia-smi does not answer/),
+    });
 
     bench.spoil({});
     const after = bench.run(bench.id(), 'true', bench.on('3g.40gb@0', 0));
@@ -358,7 +395,10 @@ describe('an Ampere GPU', () => {
 
     await bench.order({ 0: '3g.40gb@0' }, [user]);
 
-    expect(await bench.reaches(user.id, 'failed')).toMatchObject({ failure: 'gpu-in-use', detail: expect.stringContaining(`process ${stranger.pid}`) });
+    expect(await bench.reaches(user.id, 'failed')).toMatchObject({
+      failure: 'gpu-in-use',
+      detail: expect.stringContaining(`process ${stranger.pid}`),
+    });
     expect(bench.said).toEqual([]);
     stranger.kill('SIGKILL');
     await bench.becomes('3g.40gb@0');
@@ -370,12 +410,17 @@ describe('a driver that reports success and does nothing', () => {
     await open();
     await bench.order({ 0: '3g.40gb@0' });
     await bench.becomes('3g.40gb@0');
-    bench.spoil({ rules: [{ match: { args: '-dgi' }, action: { stdout: 'Successfully destroyed GPU instance ID  2 from GPU  0\n', exitCode: 0 } }] });
+    bench.spoil({
+      rules: [{ match: { args: '-dgi' }, action: { stdout: 'Successfully destroyed GPU instance ID  2 from GPU  0\n', exitCode: 0 } }],
+    });
     const behind = bench.run(bench.id(), 'true', bench.on('7g.80gb@0'));
     const beside = bench.run(bench.id(), 'true', bench.on('1g.10gb@4'));
 
     await bench.order({ 0: '7g.80gb@0' }, [behind]);
-    expect(await bench.reaches(behind.id, 'failed')).toMatchObject({ failure: 'create-failed', detail: expect.stringContaining('lists nothing of it') });
+    expect(await bench.reaches(behind.id, 'failed')).toMatchObject({
+      failure: 'create-failed',
+      detail: expect.stringContaining('lists nothing of it'),
+    });
     expect(bench.said.filter((line) => line === 'destroy 0 3g.40gb@0')).toHaveLength(2);
 
     await bench.order({ 0: '1g.10gb@4' }, [beside]);

@@ -1,13 +1,13 @@
-import { accept, type Acceptance } from '#core/accept';
-import type { AllocationStatus } from '#core/allocation-step';
-import type { Order } from '#core/order';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import { Loop } from '@astrago/shared/runtime/loop';
+import { type Acceptance, accept } from '#core/accept';
+import type { AllocationStatus } from '#core/allocation-step';
+import type { Order } from '#core/order';
 import { AllocationKeeper, type AllocationKeeperDeps } from './allocation-keeper.ts';
 import { GpuWorker } from './gpu-worker.ts';
 import { Holdings } from './holdings.ts';
-import { type AttributedProcess, NodeState, nodeKey } from './node-state.ts';
+import { type AttributedProcess, type NodeState, nodeKey } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Launched, type Ledger, type ProcessLauncher } from './ports.ts';
 import { WakingLoop } from './waking-loop.ts';
 
@@ -55,10 +55,14 @@ export class NodeAgent {
       onReleased: () => this.#nudgeWorkers(),
       again: (afterMs) => this.#keep.wakeIn(afterMs),
     });
-    this.#keep = this.#wakingLoop(async () => {
-      await this.#keeper.round();
-      return undefined;
-    }, keepPeriodMs, 'looking after allocations failed');
+    this.#keep = this.#wakingLoop(
+      async () => {
+        await this.#keeper.round();
+        return undefined;
+      },
+      keepPeriodMs,
+      'looking after allocations failed',
+    );
     this.#inventory = this.#loop((signal) => this.#lookAround(signal), deps.inventoryPeriodMs, 'listing the GPUs failed');
     this.#sampler = this.#loop((signal) => this.#sample(signal), deps.samplePeriodMs, 'sampling the GPUs failed');
   }
@@ -185,7 +189,9 @@ export class NodeAgent {
     };
     const processes = async (): Promise<void> => {
       const seen = await driver.observeProcesses(signal);
-      const byPid = new Map([...(await launcher.pidsByAllocation())].flatMap(([allocation, members]) => members.map((pid) => [pid, allocation] as const)));
+      const byPid = new Map(
+        [...(await launcher.pidsByAllocation())].flatMap(([allocation, members]) => members.map((pid) => [pid, allocation] as const)),
+      );
       const attributed = seen.map((process): AttributedProcess => ({ ...process, allocation: byPid.get(process.pid) }));
       state.processes.set({ atMs: clock.nowMs(), processes: attributed });
     };
@@ -194,7 +200,8 @@ export class NodeAgent {
   }
 
   #loop(once: (signal: AbortSignal) => Promise<void>, periodMs: number, failureText: string): Loop {
-    const onFailure = (failure: unknown): void => this.#deps.log({ failure: failure instanceof Error ? failure.message : String(failure) }, failureText);
+    const onFailure = (failure: unknown): void =>
+      this.#deps.log({ failure: failure instanceof Error ? failure.message : String(failure) }, failureText);
     return new Loop({ once, periodMs, clock: this.#deps.clock, onFailure });
   }
 
@@ -209,7 +216,10 @@ export class NodeAgent {
 }
 
 function gpusOf(order: Order): ReadonlySet<GpuUuid> {
-  return new Set([...order.gpus.map((gpu) => gpu.uuid), ...order.allocations.flatMap(({ devices }) => devices.map((device) => device.gpu))]);
+  return new Set([
+    ...order.gpus.map((gpu) => gpu.uuid),
+    ...order.allocations.flatMap(({ devices }) => devices.map((device) => device.gpu)),
+  ]);
 }
 
 function isOver(status: AllocationStatus | undefined): boolean {

@@ -1,7 +1,7 @@
-import type { AllocationStatus } from '#core/allocation-step';
 import type { Condition, ConditionKind } from '@astrago/shared/domain/condition';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { Latest } from '@astrago/shared/runtime/latest';
+import type { AllocationStatus } from '#core/allocation-step';
 import type { DriverFault, DriverFaultCode, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
 
 /** `observedAtMs` is when the driver last listed GPUs; 0 before it ever did. */

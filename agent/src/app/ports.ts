@@ -1,9 +1,10 @@
 // What the agent's loops need from the world. Adapters know this file and never each other.
-import type { AllocationStatus } from '#core/allocation-step';
-import type { AllocatedDevice, Order } from '#core/order';
+
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Profile } from '@astrago/shared/domain/mig/profile';
 import type { LiveSlice, WantedSlice } from '@astrago/shared/domain/mig/slice';
+import type { AllocationStatus } from '#core/allocation-step';
+import type { AllocatedDevice, Order } from '#core/order';
 
 /** One GPU as the driver lists it at one moment. */
 export interface ObservedGpu {
@@ -71,7 +72,9 @@ export class DriverFault extends Error {
   /** What it printed, both streams, shortened. */
   readonly output: string;
   constructor(code: DriverFaultCode, facts: { readonly command: readonly string[]; readonly output?: string; readonly cause?: unknown }) {
-    super(`${code}: nvidia-smi ${facts.command.join(' ')}${facts.output ? `: ${facts.output.trim().split('\n')[0]}` : ''}`, { cause: facts.cause });
+    super(`${code}: nvidia-smi ${facts.command.join(' ')}${facts.output ? `: ${facts.output.trim().split('\n')[0]}` : ''}`, {
+      cause: facts.cause,
+    });
     this.code = code;
     this.output = facts.output ?? '';
   }
@@ -142,8 +145,8 @@ export interface ProcessLauncher {
   state(allocation: string): Promise<ProcessState>;
   /** `undefined` for what was never to be started. */
   launched(allocation: string): Promise<Launched | undefined>;
-  /** Signals every process of the allocation, its supervisor excepted. */
-  signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Signals every process of the allocation, its supervisor excepted; how many there were. */
+  signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<number>;
   /** Live processes of the allocation, its supervisor excepted. */
   membersOf(allocation: string): Promise<readonly number[]>;
   /** Live processes of all allocations, supervisors included. */

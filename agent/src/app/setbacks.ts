@@ -1,5 +1,5 @@
 import type { Failure } from '#core/allocation-step';
-import { DriverFault, type DriverFaultCode } from './ports.ts';
+import type { DriverFault, DriverFaultCode } from './ports.ts';
 
 /** A step that failed, and what follows from it. */
 export interface Setback {

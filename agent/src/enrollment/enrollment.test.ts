@@ -1,6 +1,12 @@
 // Joining and staying known, against a controller that is nothing but its two enrollment services.
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { Enrollment, type HeartbeatRequest, HeartbeatResponseSchema, type JoinRequest, JoinResponseSchema } from '@astrago/proto/enrollment';
+import {
+  Enrollment,
+  type HeartbeatRequest,
+  HeartbeatResponseSchema,
+  type JoinRequest,
+  JoinResponseSchema,
+} from '@astrago/proto/enrollment';
 import { serviceDefinition } from '@astrago/proto/grpc';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { create } from '@bufbuild/protobuf';
@@ -27,10 +33,13 @@ async function serve(mutual: boolean, bind = '127.0.0.1:0', by = authority): Pro
     join: (call: grpc.ServerUnaryCall<JoinRequest, unknown>, answer: grpc.sendUnaryData<unknown>) => {
       const { token, node, signingRequestPem } = call.request;
       if (token !== secret) return answer({ code: grpc.status.UNAUTHENTICATED, details: 'the join token is not valid' });
-      by.signRequest(signingRequestPem).then(({ certificatePem, ...facts }) => {
-        joins.push({ node, ...facts });
-        answer(null, create(JoinResponseSchema, { certificatePem, authorityPem: by.pem }));
-      }, (failure: unknown) => answer({ code: grpc.status.INTERNAL, details: String(failure) }));
+      by.signRequest(signingRequestPem).then(
+        ({ certificatePem, ...facts }) => {
+          joins.push({ node, ...facts });
+          answer(null, create(JoinResponseSchema, { certificatePem, authorityPem: by.pem }));
+        },
+        (failure: unknown) => answer({ code: grpc.status.INTERNAL, details: String(failure) }),
+      );
     },
     heartbeat: (call: grpc.ServerUnaryCall<HeartbeatRequest, unknown>, answer: grpc.sendUnaryData<unknown>) => {
       beats.push(call.request);
@@ -38,8 +47,14 @@ async function serve(mutual: boolean, bind = '127.0.0.1:0', by = authority): Pro
     },
   });
   const own = await by.issue('controller');
-  const secure = grpc.ServerCredentials.createSsl(Buffer.from(by.pem), [{ cert_chain: Buffer.from(own.certificatePem), private_key: Buffer.from(own.keyPem) }], mutual);
-  const port = await new Promise<number>((resolve, reject) => server.bindAsync(bind, secure, (failure, bound) => (failure === null ? resolve(bound) : reject(failure))));
+  const secure = grpc.ServerCredentials.createSsl(
+    Buffer.from(by.pem),
+    [{ cert_chain: Buffer.from(own.certificatePem), private_key: Buffer.from(own.keyPem) }],
+    mutual,
+  );
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(bind, secure, (failure, bound) => (failure === null ? resolve(bound) : reject(failure))),
+  );
   address = `127.0.0.1:${port}`;
 }
 
@@ -130,7 +145,16 @@ describe('the heartbeat', () => {
     const own = address;
     const ending = new AbortController();
     const beating = heartbeat(
-      { node: 'node-1', bootId: 'boot', ownAddress: '127.0.0.1:7', controllerAddress: own, credentials: await authority.issue('node-1'), clock: systemClock, random: () => 0, log: (_, message) => told.push(message) },
+      {
+        node: 'node-1',
+        bootId: 'boot',
+        ownAddress: '127.0.0.1:7',
+        controllerAddress: own,
+        credentials: await authority.issue('node-1'),
+        clock: systemClock,
+        random: () => 0,
+        log: (_, message) => told.push(message),
+      },
       ending.signal,
     );
     await until(() => beats.length >= 3, 'it beats');

@@ -1,7 +1,7 @@
-import { serviceDefinition } from '@astrago/proto/grpc';
-import { create } from '@bufbuild/protobuf';
 import { Enrollment, HeartbeatRequestSchema, type HeartbeatResponse } from '@astrago/proto/enrollment';
+import { serviceDefinition } from '@astrago/proto/grpc';
 import type { Clock } from '@astrago/shared/runtime/clock';
+import { create } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
 import type { Credentials } from '../app/credentials.ts';
 
@@ -26,7 +26,11 @@ export async function heartbeat(deps: HeartbeatDeps, signal: AbortSignal): Promi
   const { authorityPem, keyPem, certificatePem } = deps.credentials;
   const secure = grpc.credentials.createSsl(Buffer.from(authorityPem), Buffer.from(keyPem), Buffer.from(certificatePem));
   const Client = grpc.makeGenericClientConstructor(serviceDefinition(Enrollment), 'Enrollment');
-  const client = new Client(deps.controllerAddress, secure, { 'grpc.initial_reconnect_backoff_ms': 200, 'grpc.max_reconnect_backoff_ms': 2000, 'grpc.keepalive_time_ms': 10_000 });
+  const client = new Client(deps.controllerAddress, secure, {
+    'grpc.initial_reconnect_backoff_ms': 200,
+    'grpc.max_reconnect_backoff_ms': 2000,
+    'grpc.keepalive_time_ms': 10_000,
+  });
   const request = create(HeartbeatRequestSchema, { node: deps.node, address: deps.ownAddress, bootId: deps.bootId });
   let pauseMs = firstPauseMs;
   let answered = true;
@@ -52,7 +56,18 @@ export async function heartbeat(deps: HeartbeatDeps, signal: AbortSignal): Promi
 
 function beat(client: grpc.Client, request: object): Promise<HeartbeatResponse> {
   return new Promise((resolve, reject) => {
-    const call = (client as unknown as Record<'heartbeat', (request: object, options: grpc.CallOptions, answer: (failure: grpc.ServiceError | null, response: HeartbeatResponse) => void) => void>).heartbeat;
-    call.call(client, request, { deadline: Date.now() + 5000 }, (failure, response) => (failure === null ? resolve(response) : reject(failure)));
+    const call = (
+      client as unknown as Record<
+        'heartbeat',
+        (
+          request: object,
+          options: grpc.CallOptions,
+          answer: (failure: grpc.ServiceError | null, response: HeartbeatResponse) => void,
+        ) => void
+      >
+    ).heartbeat;
+    call.call(client, request, { deadline: Date.now() + 5000 }, (failure, response) =>
+      failure === null ? resolve(response) : reject(failure),
+    );
   });
 }

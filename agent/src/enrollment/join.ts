@@ -1,13 +1,14 @@
 // How a node gets its certificate: once, with a token; afterwards it is in the data directory.
-import { serviceDefinition } from '@astrago/proto/grpc';
-import { create } from '@bufbuild/protobuf';
-import { Enrollment, type JoinResponse, JoinRequestSchema } from '@astrago/proto/enrollment';
-import type { Clock } from '@astrago/shared/runtime/clock';
-import * as grpc from '@grpc/grpc-js';
+
 import { createHash, createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tls from 'node:tls';
+import { Enrollment, JoinRequestSchema, type JoinResponse } from '@astrago/proto/enrollment';
+import { serviceDefinition } from '@astrago/proto/grpc';
+import type { Clock } from '@astrago/shared/runtime/clock';
+import { create } from '@bufbuild/protobuf';
+import * as grpc from '@grpc/grpc-js';
 import type { Credentials } from '../app/credentials.ts';
 import { writeDurably } from '../files/write-durably.ts';
 import { parseJoinToken } from './token.ts';
@@ -37,10 +38,15 @@ export async function credentialsFor(facts: JoinFacts): Promise<Credentials> {
 
 async function storedCredentials({ directory, node, clock }: JoinFacts): Promise<Credentials | undefined> {
   try {
-    const [certificatePem, keyPem, authorityPem] = await Promise.all(['node.crt', 'node.key', 'ca.crt'].map((name) => readFile(join(directory, name), 'utf8')));
+    const [certificatePem, keyPem, authorityPem] = await Promise.all(
+      ['node.crt', 'node.key', 'ca.crt'].map((name) => readFile(join(directory, name), 'utf8')),
+    );
     if (certificatePem === undefined || keyPem === undefined || authorityPem === undefined) return undefined;
     const certificate = new X509Certificate(certificatePem);
-    const good = certificate.subject === `CN=${node}` && clock.nowMs() < certificate.validToDate.getTime() && certificate.checkPrivateKey(createPrivateKey(keyPem));
+    const good =
+      certificate.subject === `CN=${node}` &&
+      clock.nowMs() < certificate.validToDate.getTime() &&
+      certificate.checkPrivateKey(createPrivateKey(keyPem));
     return good ? { certificatePem, keyPem, authorityPem } : undefined;
   } catch {
     // None yet, or none that can be read: a new one is asked for.
@@ -55,7 +61,11 @@ async function joinPatiently(facts: JoinFacts): Promise<Credentials> {
       return await joinCluster(facts);
     } catch (cause) {
       if (!isUnreachable(cause)) throw cause;
-      if (pauseMs === firstPauseMs) facts.log({ address: facts.joinAddress, cause: cause instanceof Error ? cause.message : String(cause) }, 'the controller cannot be reached to join; it is tried again');
+      if (pauseMs === firstPauseMs)
+        facts.log(
+          { address: facts.joinAddress, cause: cause instanceof Error ? cause.message : String(cause) },
+          'the controller cannot be reached to join; it is tried again',
+        );
       await facts.clock.sleep(pauseMs * (0.5 + facts.random()));
     }
   }
@@ -63,7 +73,11 @@ async function joinPatiently(facts: JoinFacts): Promise<Credentials> {
 
 function isUnreachable(cause: unknown): boolean {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  return code === grpc.status.UNAVAILABLE || code === grpc.status.DEADLINE_EXCEEDED || (typeof code === 'string' && /^E(CONN|HOST|NET|TIMEDOUT|AI_|PIPE)|ENOTFOUND/.test(code));
+  return (
+    code === grpc.status.UNAVAILABLE ||
+    code === grpc.status.DEADLINE_EXCEEDED ||
+    (typeof code === 'string' && /^E(CONN|HOST|NET|TIMEDOUT|AI_|PIPE)|ENOTFOUND/.test(code))
+  );
 }
 
 async function joinCluster(facts: JoinFacts): Promise<Credentials> {
@@ -72,7 +86,11 @@ async function joinCluster(facts: JoinFacts): Promise<Credentials> {
   if (token === undefined) throw new Error(`${facts.tokenFile} does not hold a join token`);
   const authorityPem = await fetchAuthority(facts.joinAddress, token.authorityFingerprint);
   const { keyPem, requestPem } = await signingRequest(facts);
-  const answer = await callJoin(facts.joinAddress, authorityPem, create(JoinRequestSchema, { token: token.secret, node: facts.node, signingRequestPem: requestPem }));
+  const answer = await callJoin(
+    facts.joinAddress,
+    authorityPem,
+    create(JoinRequestSchema, { token: token.secret, node: facts.node, signingRequestPem: requestPem }),
+  );
   await mkdir(facts.directory, { recursive: true, mode: 0o700 });
   // The certificate comes last: without it the rest is made anew.
   await writeDurably(join(facts.directory, 'node.key'), keyPem);
@@ -91,16 +109,24 @@ async function fetchAuthority(address: string, fingerprint: string): Promise<str
       while (certificate?.raw !== undefined && !seen.has(certificate.fingerprint256)) {
         seen.add(certificate.fingerprint256);
         if (createHash('sha256').update(certificate.raw).digest('hex') === fingerprint) {
-          resolve(`-----BEGIN CERTIFICATE-----\n${certificate.raw.toString('base64').replace(/.{64}/g, '$&\n').trimEnd()}\n-----END CERTIFICATE-----\n`);
+          resolve(
+            `-----BEGIN CERTIFICATE-----\n${certificate.raw.toString('base64').replace(/.{64}/g, '$&\n').trimEnd()}\n-----END CERTIFICATE-----\n`,
+          );
           socket.destroy();
           return;
         }
         certificate = certificate.issuerCertificate;
       }
       socket.destroy();
-      reject(new Error(`${address} does not present the CA that the join token names; the token is of another cluster, or something stands in between`));
+      reject(
+        new Error(
+          `${address} does not present the CA that the join token names; the token is of another cluster, or something stands in between`,
+        ),
+      );
     });
-    socket.setTimeout(timeLimitMs, () => socket.destroy(Object.assign(new Error(`${address} did not answer within ${timeLimitMs} ms`), { code: 'ETIMEDOUT' })));
+    socket.setTimeout(timeLimitMs, () =>
+      socket.destroy(Object.assign(new Error(`${address} did not answer within ${timeLimitMs} ms`), { code: 'ETIMEDOUT' })),
+    );
     socket.on('error', reject);
   });
 }
@@ -112,7 +138,10 @@ async function signingRequest(facts: JoinFacts): Promise<{ readonly keyPem: stri
   x509.cryptoProvider.set(webcrypto as never);
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const names = [facts.node, ...facts.hosts].map((name) => ({ type: /^[\d.]+$|:/.test(name) ? ('ip' as const) : ('dns' as const), value: name }));
+  const names = [facts.node, ...facts.hosts].map((name) => ({
+    type: /^[\d.]+$|:/.test(name) ? ('ip' as const) : ('dns' as const),
+    value: name,
+  }));
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
     name: `CN=${facts.node}`,
     keys: keys as never,
@@ -120,7 +149,10 @@ async function signingRequest(facts: JoinFacts): Promise<{ readonly keyPem: stri
     extensions: [new x509.SubjectAlternativeNameExtension(names)],
   });
   const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
-  return { keyPem: `-----BEGIN PRIVATE KEY-----\n${key.replace(/.{64}/g, '$&\n').trimEnd()}\n-----END PRIVATE KEY-----\n`, requestPem: request.toString('pem') };
+  return {
+    keyPem: `-----BEGIN PRIVATE KEY-----\n${key.replace(/.{64}/g, '$&\n').trimEnd()}\n-----END PRIVATE KEY-----\n`,
+    requestPem: request.toString('pem'),
+  };
 }
 
 async function callJoin(address: string, authorityPem: string, request: object): Promise<JoinResponse> {
@@ -128,8 +160,14 @@ async function callJoin(address: string, authorityPem: string, request: object):
   const client = new Client(address, grpc.credentials.createSsl(Buffer.from(authorityPem)));
   try {
     return await new Promise<JoinResponse>((resolve, reject) => {
-      const join = client['join'] as (request: object, options: grpc.CallOptions, answer: (failure: grpc.ServiceError | null, response: JoinResponse) => void) => void;
-      join.call(client, request, { deadline: Date.now() + timeLimitMs }, (failure, response) => (failure === null ? resolve(response) : reject(failure)));
+      const join = client['join'] as (
+        request: object,
+        options: grpc.CallOptions,
+        answer: (failure: grpc.ServiceError | null, response: JoinResponse) => void,
+      ) => void;
+      join.call(client, request, { deadline: Date.now() + timeLimitMs }, (failure, response) =>
+        failure === null ? resolve(response) : reject(failure),
+      );
     });
   } finally {
     client.close();

@@ -1,10 +1,10 @@
-import { type ExecRequest, type ExecResponse, ExecResponseSchema } from '@astrago/proto/agent';
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
-import { type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
+import { type ExecRequest, type ExecResponse, ExecResponseSchema } from '@astrago/proto/agent';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { sendMessage } from './send-message.ts';
 
 /** Where a further command of an allocation runs. */
@@ -29,16 +29,22 @@ type Call = ServerDuplexStream<ExecRequest, ExecResponse>;
  * Runs one command with the devices and the environment of a running allocation, over pipes. It carries the
  * allocation's id, so it ends with the allocation; it also ends with the call.
  */
-export async function serveExec(call: Call, find: (allocation: string) => Promise<ExecTarget | undefined>, signal: AbortSignal): Promise<void> {
+export async function serveExec(
+  call: Call,
+  find: (allocation: string) => Promise<ExecTarget | undefined>,
+  signal: AbortSignal,
+): Promise<void> {
   // The plain iterator would destroy the whole call when its input ends, and with it the answer.
   const messages = call.iterator({ destroyOnReturn: false }) as AsyncIterator<ExecRequest>;
   const first = await messages.next();
   const start = first.done === true || first.value.message.case !== 'start' ? undefined : first.value.message.value;
   const [program, ...rest] = start?.command ?? [];
-  if (start === undefined || program === undefined) throw new ExecRefused('not-understood', 'the first message must be a start with a command');
+  if (start === undefined || program === undefined)
+    throw new ExecRefused('not-understood', 'the first message must be a start with a command');
   const target = await find(start.allocation);
   if (target === undefined) throw new ExecRefused('not-running', `allocation ${start.allocation} does not run here`);
-  const send = (message: MessageInitShape<typeof ExecResponseSchema>['message']): Promise<void> => sendMessage(call, create(ExecResponseSchema, message === undefined ? {} : { message }), signal);
+  const send = (message: MessageInitShape<typeof ExecResponseSchema>['message']): Promise<void> =>
+    sendMessage(call, create(ExecResponseSchema, message === undefined ? {} : { message }), signal);
   const code = await runBeside(program, rest, target, messages, send, signal);
   await send({ case: 'exitCode', value: code });
 }

@@ -1,9 +1,10 @@
 // Generated messages stop here: an order becomes domain types, or one sentence why it is not one.
-import type { AllocatedDevice, DesiredAllocation, DesiredGpu, Order } from '#core/order';
+
 import type * as wire from '@astrago/proto/agent';
 import { parseAllocationId, parseGpuUuid } from '@astrago/shared/domain/ids';
 import { parseProfileName } from '@astrago/shared/domain/mig/profile';
 import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
+import type { AllocatedDevice, DesiredAllocation, DesiredGpu, Order } from '#core/order';
 
 /** The message is not an order. */
 export class UnreadableOrder extends Error {
@@ -38,11 +39,20 @@ function sliceFromWire(message: wire.WantedSlice): WantedSlice {
 
 function allocationFromWire(message: wire.DesiredAllocation): DesiredAllocation {
   const id = parsed(parseAllocationId(message.id), `allocation id ${message.id}`);
-  return { id, workload: message.workload, workspace: message.workspace, devices: message.devices.map(deviceFromWire), intent: intentFromWire(message) };
+  return {
+    id,
+    workload: message.workload,
+    workspace: message.workspace,
+    devices: message.devices.map(deviceFromWire),
+    intent: intentFromWire(message),
+  };
 }
 
 function deviceFromWire(message: wire.AllocatedDevice): AllocatedDevice {
-  return { gpu: parsed(parseGpuUuid(message.gpuUuid), `GPU UUID ${message.gpuUuid}`), slice: message.slice === undefined ? undefined : sliceFromWire(message.slice) };
+  return {
+    gpu: parsed(parseGpuUuid(message.gpuUuid), `GPU UUID ${message.gpuUuid}`),
+    slice: message.slice === undefined ? undefined : sliceFromWire(message.slice),
+  };
 }
 
 function intentFromWire(message: wire.DesiredAllocation): DesiredAllocation['intent'] {

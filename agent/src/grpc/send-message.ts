@@ -1,6 +1,10 @@
 /** Writes one message of a stream and waits while its reader is slower than we are. */
 export async function sendMessage<Message>(
-  call: { write(message: Message): boolean; once(event: 'drain', listener: () => void): unknown; off(event: 'drain', listener: () => void): unknown },
+  call: {
+    write(message: Message): boolean;
+    once(event: 'drain', listener: () => void): unknown;
+    off(event: 'drain', listener: () => void): unknown;
+  },
   message: Message,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,7 +1,21 @@
 // The service as a controller meets it: real TLS, real processes, a simulated machine.
 import { existsSync, readFileSync } from 'node:fs';
 import tls from 'node:tls';
-import { type ApplyResponse, AllocationState, DesiredStateSchema, ApplyRequestSchema, type ExecRequest, ExecRequestSchema, type ExecResponse, LogsRequestSchema, type LogsResponse, NodeAgent as NodeAgentService, RefusalReason, WatchRequestSchema, type WatchResponse } from '@astrago/proto/agent';
+import {
+  AllocationState,
+  ApplyRequestSchema,
+  type ApplyResponse,
+  type DesiredStateSchema,
+  type ExecRequest,
+  ExecRequestSchema,
+  type ExecResponse,
+  LogsRequestSchema,
+  type LogsResponse,
+  NodeAgent as NodeAgentService,
+  RefusalReason,
+  WatchRequestSchema,
+  type WatchResponse,
+} from '@astrago/proto/agent';
 import { serviceDefinition } from '@astrago/proto/grpc';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
@@ -56,25 +70,37 @@ afterAll(async () => {
 });
 
 const apply = (desired: MessageInitShape<typeof DesiredStateSchema>, by = client): Promise<ApplyResponse['answer']> =>
-  new Promise((resolve, reject) => by.apply(create(ApplyRequestSchema, { desired }), (failure, response) => (failure === null ? resolve(response.answer) : reject(failure))));
+  new Promise((resolve, reject) =>
+    by.apply(create(ApplyRequestSchema, { desired }), (failure, response) =>
+      failure === null ? resolve(response.answer) : reject(failure),
+    ),
+  );
 
 async function run(script: string): Promise<string> {
   const id = bench.id();
   generation += 1n;
-  const answer = await apply({ epoch: 1n, generation, allocations: [{ id, workload: 'w', workspace: 's', intent: { case: 'run', value: { command: ['sh', '-c', script] } } }] });
+  const answer = await apply({
+    epoch: 1n,
+    generation,
+    allocations: [{ id, workload: 'w', workspace: 's', intent: { case: 'run', value: { command: ['sh', '-c', script] } } }],
+  });
   expect(answer.case).toBe('accepted');
   return id;
 }
 
 async function logs(allocation: string, offset = 0n, follow = true): Promise<string> {
   const chunks: Uint8Array[] = [];
-  for await (const { chunk } of client.logs(create(LogsRequestSchema, { allocation, offset, follow })) as AsyncIterable<LogsResponse>) chunks.push(chunk);
+  for await (const { chunk } of client.logs(create(LogsRequestSchema, { allocation, offset, follow })) as AsyncIterable<LogsResponse>)
+    chunks.push(chunk);
   return Buffer.concat(chunks).toString('utf8');
 }
 
 const failureOf = (call: grpc.ClientReadableStream<unknown>): Promise<grpc.ServiceError> =>
   new Promise((resolve, reject) => {
-    call.on('data', () => undefined).on('error', (failure) => resolve(failure as grpc.ServiceError)).on('end', () => reject(new Error('it ended well')));
+    call
+      .on('data', () => undefined)
+      .on('error', (failure) => resolve(failure as grpc.ServiceError))
+      .on('end', () => reject(new Error('it ended well')));
   });
 
 describe('who may call', () => {
@@ -92,14 +118,29 @@ describe('who may call', () => {
 
     const [host, port] = server.address.split(':');
     const bare = tls.connect({ host, port: Number(port), rejectUnauthorized: false, ALPNProtocols: ['h2'] });
-    expect(await new Promise((resolve) => bare.on('error', () => resolve('refused')).on('close', () => resolve('refused')))).toBe('refused');
+    expect(await new Promise((resolve) => bare.on('error', () => resolve('refused')).on('close', () => resolve('refused')))).toBe(
+      'refused',
+    );
   });
 
   it('speaks TLS 1.3 or is refused', async () => {
     const own = await authority.issue('controller');
     const [host, port] = server.address.split(':');
-    const old = tls.connect({ host, port: Number(port), ca: authority.pem, cert: own.certificatePem, key: own.keyPem, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ALPNProtocols: ['h2'] });
-    expect(await new Promise((resolve) => old.on('error', (failure: Error) => resolve(failure.message)).on('secureConnect', () => resolve('connected')))).toMatch(/protocol version|alert/i);
+    const old = tls.connect({
+      host,
+      port: Number(port),
+      ca: authority.pem,
+      cert: own.certificatePem,
+      key: own.keyPem,
+      minVersion: 'TLSv1.2',
+      maxVersion: 'TLSv1.2',
+      ALPNProtocols: ['h2'],
+    });
+    expect(
+      await new Promise((resolve) =>
+        old.on('error', (failure: Error) => resolve(failure.message)).on('secureConnect', () => resolve('connected')),
+      ),
+    ).toMatch(/protocol version|alert/i);
   });
 });
 
@@ -112,17 +153,30 @@ describe('an order', () => {
     const older = await apply({ epoch: 1n, generation: generation - 1n });
     expect(older).toMatchObject({ case: 'refused', value: { reason: RefusalReason.STALE_GENERATION, epoch: 1n, generation } });
     expect(await apply({ epoch: 0n, generation: 99n })).toMatchObject({ value: { reason: RefusalReason.STALE_EPOCH } });
-    expect(await apply({ epoch: 1n, generation, gpus: [{ uuid: bench.gpu(), layout: { case: 'whole', value: {} } }] })).toMatchObject({ value: { reason: RefusalReason.CONTENT_DIFFERS } });
+    expect(await apply({ epoch: 1n, generation, gpus: [{ uuid: bench.gpu(), layout: { case: 'whole', value: {} } }] })).toMatchObject({
+      value: { reason: RefusalReason.CONTENT_DIFFERS },
+    });
   });
 
   it('that cannot be read is an error, and one that contradicts itself is refused', async () => {
-    await expect(apply({ epoch: 1n, generation: 1000n, gpus: [{ uuid: 'GPU-1', layout: { case: 'whole', value: {} } }] })).rejects.toMatchObject({ code: grpc.status.INVALID_ARGUMENT, details: 'GPU UUID GPU-1 is not one' });
-    await expect(apply({ epoch: 1n, generation: 1000n, gpus: [{ uuid: bench.gpu() }] })).rejects.toMatchObject({ code: grpc.status.INVALID_ARGUMENT });
-    await expect(apply({ epoch: 1n, generation: 1000n, allocations: [{ id: '../etc' }] })).rejects.toMatchObject({ code: grpc.status.INVALID_ARGUMENT });
+    await expect(
+      apply({ epoch: 1n, generation: 1000n, gpus: [{ uuid: 'GPU-1', layout: { case: 'whole', value: {} } }] }),
+    ).rejects.toMatchObject({ code: grpc.status.INVALID_ARGUMENT, details: 'GPU UUID GPU-1 is not one' });
+    await expect(apply({ epoch: 1n, generation: 1000n, gpus: [{ uuid: bench.gpu() }] })).rejects.toMatchObject({
+      code: grpc.status.INVALID_ARGUMENT,
+    });
+    await expect(apply({ epoch: 1n, generation: 1000n, allocations: [{ id: '../etc' }] })).rejects.toMatchObject({
+      code: grpc.status.INVALID_ARGUMENT,
+    });
 
     await until(() => (bench.state.gpu(bench.gpu())?.profiles.length ?? 0) > 0, 'the profiles are listed');
-    const slices = [{ profile: '3g.40gb', start: 0 }, { profile: '1g.10gb', start: 2 }];
-    expect(await apply({ epoch: 1n, generation: 1000n, gpus: [{ uuid: bench.gpu(), layout: { case: 'mig', value: { slices } } }] })).toMatchObject({ value: { reason: RefusalReason.INVALID, detail: expect.stringContaining('1g.10gb@2 overlaps 3g.40gb@0') } });
+    const slices = [
+      { profile: '3g.40gb', start: 0 },
+      { profile: '1g.10gb', start: 2 },
+    ];
+    expect(
+      await apply({ epoch: 1n, generation: 1000n, gpus: [{ uuid: bench.gpu(), layout: { case: 'mig', value: { slices } } }] }),
+    ).toMatchObject({ value: { reason: RefusalReason.INVALID, detail: expect.stringContaining('1g.10gb@2 overlaps 3g.40gb@0') } });
   });
 });
 
@@ -130,9 +184,15 @@ describe('a watch', () => {
   it('gives one of each kind at once and then what changes', async () => {
     const call = client.watch(create(WatchRequestSchema));
     const seen = new Map<string, WatchResponse['report']>();
-    call.on('data', ({ report }: WatchResponse) => { if (report.case !== undefined) seen.set(report.case, report); }).on('error', () => undefined);
+    call
+      .on('data', ({ report }: WatchResponse) => {
+        if (report.case !== undefined) seen.set(report.case, report);
+      })
+      .on('error', () => undefined);
     await until(() => seen.size === 4, 'all kinds came');
-    expect(seen.get('inventory')).toMatchObject({ value: { node: 'node-1', cpuMilli: 8000, driverVersion: '590.48.01', gpus: [{ uuid: bench.gpu(), migCapable: true }] } });
+    expect(seen.get('inventory')).toMatchObject({
+      value: { node: 'node-1', cpuMilli: 8000, driverVersion: '590.48.01', gpus: [{ uuid: bench.gpu(), migCapable: true }] },
+    });
 
     const id = await run('exit 3');
 
@@ -170,7 +230,11 @@ describe('logs', () => {
 });
 
 describe('exec', () => {
-  interface Outcome { readonly stdout: string; readonly stderr: string; readonly code: number | undefined }
+  interface Outcome {
+    readonly stdout: string;
+    readonly stderr: string;
+    readonly code: number | undefined;
+  }
 
   async function exec(allocation: string, command: readonly string[], input?: string): Promise<Outcome> {
     const call = client.exec();
@@ -192,7 +256,13 @@ describe('exec', () => {
     const id = await run('exec sleep 300');
     await bench.reaches(id, 'running');
 
-    expect(await exec(id, ['sh', '-c', 'cat; echo "[$CUDA_VISIBLE_DEVICES][$NVIDIA_VISIBLE_DEVICES] $ASTRAGO_ALLOCATION_ID"; pwd; echo err >&2; exit 5'], 'in\n')).toEqual({
+    expect(
+      await exec(
+        id,
+        ['sh', '-c', 'cat; echo "[$CUDA_VISIBLE_DEVICES][$NVIDIA_VISIBLE_DEVICES] $ASTRAGO_ALLOCATION_ID"; pwd; echo err >&2; exit 5'],
+        'in\n',
+      ),
+    ).toEqual({
       stdout: `in\n[][void] ${id}\n${bench.scratch.path('data', 'allocations', id, 'work')}\n`,
       stderr: 'err\n',
       code: 5,
@@ -206,8 +276,15 @@ describe('exec', () => {
     const id = await run('exec sleep 300');
     await bench.reaches(id, 'running');
     const mark = bench.scratch.path('exec-pid');
-    const call = client.exec().on('data', () => undefined).on('error', () => undefined);
-    call.write(create(ExecRequestSchema, { message: { case: 'start', value: { allocation: id, command: ['sh', '-c', `sleep 300 & echo $! > ${mark}; wait`] } } }));
+    const call = client
+      .exec()
+      .on('data', () => undefined)
+      .on('error', () => undefined);
+    call.write(
+      create(ExecRequestSchema, {
+        message: { case: 'start', value: { allocation: id, command: ['sh', '-c', `sleep 300 & echo $! > ${mark}; wait`] } },
+      }),
+    );
     await until(() => existsSync(mark), 'it runs');
 
     call.cancel();

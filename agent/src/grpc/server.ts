@@ -1,4 +1,3 @@
-import { create } from '@bufbuild/protobuf';
 import {
   type ApplyRequest,
   type ApplyResponse,
@@ -15,13 +14,14 @@ import {
 } from '@astrago/proto/agent';
 import { serviceDefinition } from '@astrago/proto/grpc';
 import { parseAllocationId } from '@astrago/shared/domain/ids';
+import { create } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
 import type { Credentials } from '../app/credentials.ts';
 import type { ApplyAnswer, NodeAgent } from '../app/node-agent.ts';
 import type { ProcessLauncher } from '../app/ports.ts';
 import { ExecRefused, type ExecTarget, serveExec } from './exec.ts';
-import { orderFromWire, UnreadableOrder } from './from-wire.ts';
 import { followOutput } from './follow-output.ts';
+import { orderFromWire, UnreadableOrder } from './from-wire.ts';
 import { sendMessage } from './send-message.ts';
 import { allocationsToWire, inventoryToWire, type NodeFacts, processesToWire, readingsToWire } from './to-wire.ts';
 
@@ -55,7 +55,9 @@ export class GrpcServer implements AsyncDisposable {
       [{ cert_chain: Buffer.from(credentials.certificatePem), private_key: Buffer.from(credentials.keyPem) }],
       true,
     );
-    const port = await new Promise<number>((resolve, reject) => server.bindAsync(bind, secure, (failure, bound) => (failure === null ? resolve(bound) : reject(failure))));
+    const port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync(bind, secure, (failure, bound) => (failure === null ? resolve(bound) : reject(failure))),
+    );
     return new GrpcServer(server, `${bind.slice(0, bind.lastIndexOf(':'))}:${port}`);
   }
 
@@ -68,7 +70,10 @@ function implementation(deps: GrpcServerDeps): grpc.UntypedServiceImplementation
   return {
     apply: (call: grpc.ServerUnaryCall<ApplyRequest, ApplyResponse>, answer: grpc.sendUnaryData<ApplyResponse>) => {
       if (!isController(call)) return void answer(forbidden);
-      apply(deps.agent, call.request).then((response) => answer(null, response), (failure: unknown) => answer(errorOf(failure)));
+      apply(deps.agent, call.request).then(
+        (response) => answer(null, response),
+        (failure: unknown) => answer(errorOf(failure)),
+      );
     },
     watch: (call: grpc.ServerWritableStream<WatchRequest, WatchResponse>) => guarded(call, (signal) => watch(deps, call, signal)),
     logs: (call: grpc.ServerWritableStream<LogsRequest, LogsResponse>) =>
@@ -82,7 +87,10 @@ function implementation(deps: GrpcServerDeps): grpc.UntypedServiceImplementation
           await sendMessage(call, create(LogsResponseSchema, { chunk }), signal);
         }
       }),
-    exec: (call: grpc.ServerDuplexStream<ExecRequest, ExecResponse>) => guarded(call, (signal) => serveExec(call, async (id) => (parseAllocationId(id) === undefined ? undefined : deps.execTarget(id)), signal)),
+    exec: (call: grpc.ServerDuplexStream<ExecRequest, ExecResponse>) =>
+      guarded(call, (signal) =>
+        serveExec(call, async (id) => (parseAllocationId(id) === undefined ? undefined : deps.execTarget(id)), signal),
+      ),
   };
 }
 
@@ -116,7 +124,8 @@ function isController(call: Pick<grpc.ServerUnaryCall<unknown, unknown>, 'getAut
 }
 
 function errorOf(failure: unknown): { code: grpc.status; details: string } {
-  if (failure instanceof ExecRefused) return { code: failure.reason === 'not-running' ? grpc.status.NOT_FOUND : grpc.status.INVALID_ARGUMENT, details: failure.message };
+  if (failure instanceof ExecRefused)
+    return { code: failure.reason === 'not-running' ? grpc.status.NOT_FOUND : grpc.status.INVALID_ARGUMENT, details: failure.message };
   if (failure instanceof UnreadableOrder) return { code: grpc.status.INVALID_ARGUMENT, details: failure.message };
   return { code: grpc.status.INTERNAL, details: failure instanceof Error ? failure.message : String(failure) };
 }
@@ -130,8 +139,14 @@ const refusals = {
 
 async function apply(agent: NodeAgent, request: ApplyRequest): Promise<ApplyResponse> {
   const answer = await agent.apply(orderFromWire(request.desired));
-  if (answer.kind === 'accepted' || answer.kind === 'repeated') return create(ApplyResponseSchema, { answer: { case: 'accepted', value: {} } });
-  const value = { reason: refusalOf(answer), detail: answer.detail, epoch: BigInt(agent.order.epoch), generation: BigInt(agent.order.generation) };
+  if (answer.kind === 'accepted' || answer.kind === 'repeated')
+    return create(ApplyResponseSchema, { answer: { case: 'accepted', value: {} } });
+  const value = {
+    reason: refusalOf(answer),
+    detail: answer.detail,
+    epoch: BigInt(agent.order.epoch),
+    generation: BigInt(agent.order.generation),
+  };
   return create(ApplyResponseSchema, { answer: { case: 'refused', value } });
 }
 
@@ -140,7 +155,11 @@ function refusalOf(answer: Extract<ApplyAnswer, { kind: 'refused' | 'ledger-unav
 }
 
 /** One snapshot of each kind at once, then each again when it changed; a slow reader gets the newest only. */
-async function watch(deps: GrpcServerDeps, call: grpc.ServerWritableStream<WatchRequest, WatchResponse>, signal: AbortSignal): Promise<void> {
+async function watch(
+  deps: GrpcServerDeps,
+  call: grpc.ServerWritableStream<WatchRequest, WatchResponse>,
+  signal: AbortSignal,
+): Promise<void> {
   const { state } = deps.agent;
   const pump = async <T>(source: { watch(signal: AbortSignal): AsyncIterable<T> }, toWire: (value: T) => WatchResponse): Promise<void> => {
     for await (const value of source.watch(signal)) await sendMessage(call, toWire(value), signal);

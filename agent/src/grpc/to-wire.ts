@@ -1,6 +1,3 @@
-import type { Failure } from '#core/allocation-step';
-import type { Order } from '#core/order';
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import {
   AllocationState,
   type AllocationStatusSchema,
@@ -9,6 +6,9 @@ import {
   type WatchResponse,
   WatchResponseSchema,
 } from '@astrago/proto/agent';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { Failure } from '#core/allocation-step';
+import type { Order } from '#core/order';
 import { type AllocationSnapshot, type AttributedProcess, type NodeSnapshot, nodeKey } from '../app/node-state.ts';
 import type { ObservedGpu, Reading } from '../app/ports.ts';
 
@@ -101,7 +101,13 @@ function allocationToWire({ id, workload, status }: AllocationSnapshot): Message
     case 'stopping':
       return { ...base, state: AllocationState.STOPPING, ...moment('startedAtMs', status.startedAtMs) };
     case 'exited':
-      return { ...base, state: AllocationState.EXITED, exitCode: status.exitCode, ...moment('startedAtMs', status.startedAtMs), ...moment('endedAtMs', status.endedAtMs) };
+      return {
+        ...base,
+        state: AllocationState.EXITED,
+        exitCode: status.exitCode,
+        ...moment('startedAtMs', status.startedAtMs),
+        ...moment('endedAtMs', status.endedAtMs),
+      };
     case 'failed':
       return { ...base, state: AllocationState.FAILED, failure: failureReasons[status.failure], detail: status.detail };
     default:

@@ -17,7 +17,10 @@ export async function lockDirectory(directory: string): Promise<AsyncDisposable>
   }).catch(async (cause: unknown) => {
     if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')) throw cause;
     const pid = (await readFile(pidFile, 'latin1').catch(() => '')).trim();
-    throw new Error(`another agent${pid === '' ? '' : ` (process ${pid})`} works on ${directory}; stop it, or give this one a directory of its own`, { cause });
+    throw new Error(
+      `another agent${pid === '' ? '' : ` (process ${pid})`} works on ${directory}; stop it, or give this one a directory of its own`,
+      { cause },
+    );
   });
   await writeFile(pidFile, `${process.pid}\n`, { mode: 0o600 });
   return { [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())) };

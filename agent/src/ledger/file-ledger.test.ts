@@ -1,7 +1,7 @@
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { Order } from '#core/order';
 import { parseGpuUuid } from '@astrago/shared/domain/ids';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Order } from '#core/order';
 import { Scratch } from '../testing/scratch.ts';
 import { FileLedger } from './file-ledger.ts';
 
@@ -79,9 +79,16 @@ describe('the ledger', () => {
   });
 
   it('writes in the order it was asked', async () => {
-    await Promise.all([ledger.putOrder(order(1)), ledger.putOrder(order(2)), ...Array.from({ length: 20 }, (_, step) => ledger.intent(gpu, `step ${step}`)), ledger.putOrder(order(3))]);
+    await Promise.all([
+      ledger.putOrder(order(1)),
+      ledger.putOrder(order(2)),
+      ...Array.from({ length: 20 }, (_, step) => ledger.intent(gpu, `step ${step}`)),
+      ledger.putOrder(order(3)),
+    ]);
 
     expect(ledger.order.generation).toBe(3);
-    expect(steps().map((line) => (JSON.parse(line) as { step: string }).step)).toEqual(Array.from({ length: 20 }, (_, step) => `step ${step}`));
+    expect(steps().map((line) => (JSON.parse(line) as { step: string }).step)).toEqual(
+      Array.from({ length: 20 }, (_, step) => `step ${step}`),
+    );
   });
 });

@@ -1,8 +1,8 @@
-import type { AllocationStatus } from '#core/allocation-step';
-import { emptyOrder, type Order } from '#core/order';
-import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { GpuUuid } from '@astrago/shared/domain/ids';
+import type { AllocationStatus } from '#core/allocation-step';
+import { emptyOrder, type Order } from '#core/order';
 import type { Ledger } from '../app/ports.ts';
 import { writeDurably } from '../files/write-durably.ts';
 
@@ -21,7 +21,14 @@ export class FileLedger implements Ledger, AsyncDisposable {
   #steps: FileHandle;
   #writing: Promise<unknown> = Promise.resolve();
 
-  private constructor(facts: { directory: string; bootId: string; order: Order; verdicts: Map<string, AllocationStatus>; steps: FileHandle; now: () => number }) {
+  private constructor(facts: {
+    directory: string;
+    bootId: string;
+    order: Order;
+    verdicts: Map<string, AllocationStatus>;
+    steps: FileHandle;
+    now: () => number;
+  }) {
     this.#directory = facts.directory;
     this.#bootId = facts.bootId;
     this.order = facts.order;
@@ -33,7 +40,9 @@ export class FileLedger implements Ledger, AsyncDisposable {
   static async open(directory: string, bootId: string, now: () => number): Promise<FileLedger> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const order = ((await readJson(join(directory, 'order.json'))) as Order | undefined) ?? emptyOrder;
-    const verdicts = new Map(Object.entries(((await readJson(join(directory, 'verdicts.json'))) as Record<string, AllocationStatus> | undefined) ?? {}));
+    const verdicts = new Map(
+      Object.entries(((await readJson(join(directory, 'verdicts.json'))) as Record<string, AllocationStatus> | undefined) ?? {}),
+    );
     const steps = await open(join(directory, 'steps.jsonl'), 'a', 0o600);
     // A crash may have left the last line without its end; the next one must not be glued to it.
     if ((await steps.stat()).size > 0) await steps.appendFile('\n');

@@ -9,7 +9,18 @@ import { MetricsServer } from './server.ts';
 const uuid = parseGpuUuid('GPU-00000000-0000-0000-0000-000000000001') ?? expect.unreachable();
 const profile = parseProfileName('3g.40gb') ?? expect.unreachable();
 const slice = { profile, start: 4, size: 4, gpuInstanceId: 2, computeInstanceId: 0, migUuid: 'MIG-1' };
-const gpu: ObservedGpu = { uuid, index: 0, model: 'NVIDIA H100', pciBusId: '0', memoryMiB: 80 * 1024, migCapable: true, migEnabled: true, migPending: undefined, profiles: [], slices: [slice] };
+const gpu: ObservedGpu = {
+  uuid,
+  index: 0,
+  model: 'NVIDIA H100',
+  pciBusId: '0',
+  memoryMiB: 80 * 1024,
+  migCapable: true,
+  migEnabled: true,
+  migPending: undefined,
+  profiles: [],
+  slices: [slice],
+};
 
 let nowMs: number;
 let state: NodeState;
@@ -17,15 +28,26 @@ let metrics: AgentMetrics;
 beforeEach(() => {
   nowMs = 1_000_000;
   state = new NodeState(() => nowMs);
-  metrics = new AgentMetrics({ node: 'n', version: '1', state, clock: { nowMs: () => nowMs, elapsedMs: () => nowMs, sleep: () => Promise.resolve() }, samplePeriodMs: 10_000, inventoryPeriodMs: 10_000 });
+  metrics = new AgentMetrics({
+    node: 'n',
+    version: '1',
+    state,
+    clock: { nowMs: () => nowMs, elapsedMs: () => nowMs, sleep: () => Promise.resolve() },
+    samplePeriodMs: 10_000,
+    inventoryPeriodMs: 10_000,
+  });
 });
 
-const series = async (pattern: RegExp): Promise<readonly string[]> => (await metrics.text()).split('\n').filter((line) => !line.startsWith('#') && pattern.test(line));
+const series = async (pattern: RegExp): Promise<readonly string[]> =>
+  (await metrics.text()).split('\n').filter((line) => !line.startsWith('#') && pattern.test(line));
 
 describe('the metrics', () => {
   it('say what is known, in base units', async () => {
     state.setAll('590.1', [gpu], 0);
-    state.readings.set({ atMs: nowMs, readings: [{ gpuUuid: uuid, utilizationRatio: 0.5, memoryUsedMiB: 1, temperatureCelsius: 40, powerWatts: 0 }] });
+    state.readings.set({
+      atMs: nowMs,
+      readings: [{ gpuUuid: uuid, utilizationRatio: 0.5, memoryUsedMiB: 1, temperatureCelsius: 40, powerWatts: 0 }],
+    });
     state.allocations.set([{ id: 'alloc_1', workload: 'w', status: { kind: 'preparing' } }]);
 
     expect(await series(/^astrago_(gpu|mig|allocation|build|agent_last)/)).toEqual([
@@ -44,7 +66,10 @@ describe('the metrics', () => {
 
   it('have no series for what was not measured, is gone, or is old', async () => {
     state.setAll('590.1', [gpu], 0);
-    state.readings.set({ atMs: nowMs, readings: [{ gpuUuid: uuid, utilizationRatio: undefined, memoryUsedMiB: 1, temperatureCelsius: undefined, powerWatts: undefined }] });
+    state.readings.set({
+      atMs: nowMs,
+      readings: [{ gpuUuid: uuid, utilizationRatio: undefined, memoryUsedMiB: 1, temperatureCelsius: undefined, powerWatts: undefined }],
+    });
     expect(await series(/^astrago_gpu_(util|mem.*used|temp|power)/)).toEqual([`astrago_gpu_memory_used_bytes{uuid="${uuid}"} 1048576`]);
 
     state.setGpu({ ...gpu, slices: [] });
@@ -60,7 +85,10 @@ describe('the metrics', () => {
     state.noteFault(uuid, new DriverFault('gpu-lost', { command: ['-L'] }));
     state.noteFault(nodeKey, new DriverFault('timed-out', { command: ['-L'] }));
 
-    expect(await series(/^astrago_(gpu|node)_/)).toEqual([`astrago_gpu_condition{uuid="${uuid}",kind="gpu-lost"} 1`, 'astrago_node_condition{node="n",kind="driver-hung"} 1']);
+    expect(await series(/^astrago_(gpu|node)_/)).toEqual([
+      `astrago_gpu_condition{uuid="${uuid}",kind="gpu-lost"} 1`,
+      'astrago_node_condition{node="n",kind="driver-hung"} 1',
+    ]);
   });
 
   it('count commands by kind and those that hung', async () => {

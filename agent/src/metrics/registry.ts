@@ -23,16 +23,37 @@ export class AgentMetrics {
   readonly #duration: Histogram<'kind'>;
   readonly #timeouts: Counter<'command'>;
 
-  constructor(deps: { readonly node: string; readonly version: string; readonly state: NodeState; readonly clock: Clock; readonly samplePeriodMs: number; readonly inventoryPeriodMs: number }) {
+  constructor(deps: {
+    readonly node: string;
+    readonly version: string;
+    readonly state: NodeState;
+    readonly clock: Clock;
+    readonly samplePeriodMs: number;
+    readonly inventoryPeriodMs: number;
+  }) {
     this.#node = deps.node;
     this.#state = deps.state;
     this.#clock = deps.clock;
     this.#staleAfterMs = 3 * deps.samplePeriodMs;
     this.#inventoryStaleAfterMs = 3 * deps.inventoryPeriodMs;
     const registers = [this.#registry];
-    new Gauge({ name: 'astrago_build_info', help: 'Version of the agent.', labelNames: ['version'], registers }).set({ version: deps.version }, 1);
-    this.#duration = new Histogram({ name: 'astrago_agent_command_duration_seconds', help: 'How long nvidia-smi commands took.', labelNames: ['kind'], buckets: [0.025, 0.1, 0.25, 1, 2.5, 10, 30, 60], registers });
-    this.#timeouts = new Counter({ name: 'astrago_agent_command_timeouts_total', help: 'nvidia-smi commands that did not end within their time.', labelNames: ['command'], registers });
+    new Gauge({ name: 'astrago_build_info', help: 'Version of the agent.', labelNames: ['version'], registers }).set(
+      { version: deps.version },
+      1,
+    );
+    this.#duration = new Histogram({
+      name: 'astrago_agent_command_duration_seconds',
+      help: 'How long nvidia-smi commands took.',
+      labelNames: ['kind'],
+      buckets: [0.025, 0.1, 0.25, 1, 2.5, 10, 30, 60],
+      registers,
+    });
+    this.#timeouts = new Counter({
+      name: 'astrago_agent_command_timeouts_total',
+      help: 'nvidia-smi commands that did not end within their time.',
+      labelNames: ['command'],
+      registers,
+    });
   }
 
   onCommand(sample: CommandSample): void {
@@ -56,7 +77,12 @@ export class AgentMetrics {
     if (this.#clock.nowMs() - readings.atMs > this.#staleAfterMs) return;
     for (const reading of readings.readings) {
       const label = { uuid: reading.gpuUuid };
-      gauges.set('astrago_gpu_utilization_ratio', 'Share of time in which a kernel ran; absent under MIG.', label, reading.utilizationRatio);
+      gauges.set(
+        'astrago_gpu_utilization_ratio',
+        'Share of time in which a kernel ran; absent under MIG.',
+        label,
+        reading.utilizationRatio,
+      );
       gauges.set('astrago_gpu_memory_used_bytes', 'Memory in use, whole board.', label, bytes(reading.memoryUsedMiB));
       gauges.set('astrago_gpu_temperature_celsius', 'Temperature of the GPU.', label, reading.temperatureCelsius);
       gauges.set('astrago_gpu_power_watts', 'Power drawn by the whole board.', label, reading.powerWatts);
@@ -71,7 +97,14 @@ export class AgentMetrics {
       // Its last facts are kept for people; a series says that it is there.
       if (!fresh || findings.some(({ kind }) => kind === 'gpu-lost')) continue;
       const mode = gpu.migEnabled ? 'mig' : 'whole';
-      const identity = { node: this.#node, gpu: String(gpu.index), uuid: gpu.uuid, model: gpu.model, driver_version: inventory.driverVersion ?? '', mode };
+      const identity = {
+        node: this.#node,
+        gpu: String(gpu.index),
+        uuid: gpu.uuid,
+        model: gpu.model,
+        driver_version: inventory.driverVersion ?? '',
+        mode,
+      };
       gauges.set('astrago_gpu_info', 'Identity of a GPU.', identity, 1);
       gauges.set('astrago_gpu_memory_total_bytes', 'Memory of the board.', { uuid: gpu.uuid }, bytes(gpu.memoryMiB));
       for (const slice of gpu.slices) {
@@ -87,8 +120,10 @@ export class AgentMetrics {
         gauges.set('astrago_mig_instance_info', 'Identity of a MIG slice.', labels, 1);
       }
     }
-    for (const { kind } of inventory.conditions.get(nodeKey) ?? []) gauges.set('astrago_node_condition', 'A finding about the node.', { node: this.#node, kind }, 1);
-    for (const { id, workload, status } of this.#state.allocations.current ?? []) gauges.set('astrago_allocation_info', 'An allocation on this node.', { allocation: id, workload, state: status.kind }, 1);
+    for (const { kind } of inventory.conditions.get(nodeKey) ?? [])
+      gauges.set('astrago_node_condition', 'A finding about the node.', { node: this.#node, kind }, 1);
+    for (const { id, workload, status } of this.#state.allocations.current ?? [])
+      gauges.set('astrago_allocation_info', 'An allocation on this node.', { allocation: id, workload, state: status.kind }, 1);
   }
 }
 

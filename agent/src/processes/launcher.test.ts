@@ -20,12 +20,21 @@ function makeLauncher(bootId = readBootId()): LocalLauncher {
     directory: scratch.path('allocations'),
     bootId,
     environment: { PATH: process.env['PATH'] ?? '', HOME: '/' },
-    onExit: () => { exits += 1; },
+    onExit: () => {
+      exits += 1;
+    },
   });
 }
 
 function request(command: readonly string[], more: Partial<LaunchRequest> = {}): LaunchRequest {
-  return { allocation: id, workload: 'w', devices: [], command, environment: { ASTRAGO_ALLOCATION_ID: id, ...more.environment }, workingDirectory: more.workingDirectory };
+  return {
+    allocation: id,
+    workload: 'w',
+    devices: [],
+    command,
+    environment: { ASTRAGO_ALLOCATION_ID: id, ...more.environment },
+    workingDirectory: more.workingDirectory,
+  };
 }
 
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
@@ -37,7 +46,10 @@ async function ends(by: LocalLauncher = launcher): Promise<ProcessState> {
   }, 'the command ends');
 }
 
-async function run(command: readonly string[], more: Partial<LaunchRequest> = {}): Promise<{ readonly code: number; readonly output: string }> {
+async function run(
+  command: readonly string[],
+  more: Partial<LaunchRequest> = {},
+): Promise<{ readonly code: number; readonly output: string }> {
   await launcher.start(request(command, more));
   const state = await ends();
   if (state.kind !== 'exited') throw new Error(`ended as ${state.kind}`);
@@ -81,7 +93,11 @@ describe('a launched command', () => {
     expect((await run(command)).code).toBe(code);
   });
 
-  it.each([['TERM', 143], ['KILL', 137], ['SEGV', 139]] as const)('ended by SIG%s has exit code %i', async (signal, code) => {
+  it.each([
+    ['TERM', 143],
+    ['KILL', 137],
+    ['SEGV', 139],
+  ] as const)('ended by SIG%s has exit code %i', async (signal, code) => {
     expect((await run(sh(`kill -${signal} $$; sleep 10`))).code).toBe(code);
   });
 
@@ -91,7 +107,9 @@ describe('a launched command', () => {
     const ended = await run(['/usr/bin/env'], { environment });
 
     expect(ended.code).toBe(0);
-    expect(ended.output.split('\n')).toEqual(expect.arrayContaining(['directory=a', 'boot=b', 'workdir=c', 'stat=d', 'PATH=/nowhere', 'HOME=/']));
+    expect(ended.output.split('\n')).toEqual(
+      expect.arrayContaining(['directory=a', 'boot=b', 'workdir=c', 'stat=d', 'PATH=/nowhere', 'HOME=/']),
+    );
     expect(ended.output).not.toMatch(/ASTRAGO_(DIRECTORY|BOOT|PATH|STAT)/);
   });
 
@@ -104,9 +122,15 @@ describe('a launched command', () => {
   });
 
   it('is refused with a clear text when it cannot be started', async () => {
-    await expect(launcher.start(request(['true'], { workingDirectory: '/no/such/directory' }))).rejects.toThrow('the working directory /no/such/directory does not exist on this node');
-    await expect(launcher.start(request(['true'], { workingDirectory: '/etc/hostname' }))).rejects.toThrow('/etc/hostname is not a directory');
-    await expect(launcher.start(request(['true'], { environment: { 'a b': '1' } }))).rejects.toThrow('"a b" is not a name for an environment variable');
+    await expect(launcher.start(request(['true'], { workingDirectory: '/no/such/directory' }))).rejects.toThrow(
+      'the working directory /no/such/directory does not exist on this node',
+    );
+    await expect(launcher.start(request(['true'], { workingDirectory: '/etc/hostname' }))).rejects.toThrow(
+      '/etc/hostname is not a directory',
+    );
+    await expect(launcher.start(request(['true'], { environment: { 'a b': '1' } }))).rejects.toThrow(
+      '"a b" is not a name for an environment variable',
+    );
     await expect(launcher.start(request(['true', 'x'.repeat(3_000_000)]))).rejects.toThrow('E2BIG');
     await expect(launcher.start(request(['true\0']))).rejects.toThrow('could not be started');
     expect(await launcher.state(id)).toEqual({ kind: 'absent' });
@@ -144,7 +168,10 @@ describe('starting twice', () => {
 describe('an agent that is killed', () => {
   async function startAndKill(command: readonly string[]): Promise<void> {
     const program = join(import.meta.dirname, '../testing/start-and-wait.ts');
-    const agent: ChildProcess = spawn(process.execPath, [program, scratch.path('allocations'), JSON.stringify(request(command))], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    const agent: ChildProcess = spawn(process.execPath, [program, scratch.path('allocations'), JSON.stringify(request(command))], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    });
     await once(agent.stdout ?? agent, 'data');
     const gone = once(agent, 'exit');
     // The whole group, as a terminal or a service manager may do it.
@@ -205,7 +232,9 @@ describe('a process tree', () => {
 
   it('has leftovers after the main command has ended, and they can be killed', async () => {
     const mark = scratch.path('pids');
-    await launcher.start(request(sh(`setsid sh -c 'echo $$ >> ${mark}; exec sleep 300' & while [ ! -s ${mark} ]; do sleep 0.01; done; exit 4`)));
+    await launcher.start(
+      request(sh(`setsid sh -c 'echo $$ >> ${mark}; exec sleep 300' & while [ ! -s ${mark} ]; do sleep 0.01; done; exit 4`)),
+    );
     const [pid] = await marked(mark, 1);
 
     expect(await ends()).toMatchObject({ kind: 'exited', exitCode: 4 });

@@ -59,7 +59,12 @@ export class LocalLauncher implements ProcessLauncher {
     await this.#spawn(files, workingDirectory, environment, request);
   }
 
-  async #spawn(files: AllocationFiles, workingDirectory: string, environment: Readonly<Record<string, string>>, request: LaunchRequest): Promise<void> {
+  async #spawn(
+    files: AllocationFiles,
+    workingDirectory: string,
+    environment: Readonly<Record<string, string>>,
+    request: LaunchRequest,
+  ): Promise<void> {
     const { allocation } = request;
     const tools = this.#deps.environment['PATH'] ?? '/usr/bin:/bin';
     const child = spawnChecked([supervisor, files.directory, this.#deps.bootId, tools, workingDirectory, ...request.command], environment);
@@ -129,7 +134,7 @@ export class LocalLauncher implements ProcessLauncher {
     return session !== undefined && isAlive(session) ? found.filter((pid) => pid !== session.pid) : found;
   }
 
-  async signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  async signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
     const told = new Set<number>();
     for (let pass = 0; pass < killPassesMax; pass += 1) {
       const fresh = (await this.membersOf(allocation)).filter((pid) => !told.has(pid));
@@ -138,8 +143,9 @@ export class LocalLauncher implements ProcessLauncher {
         trySignal(pid, signal);
       }
       // What was forked between the look and the kill is found by the next look; SIGTERM is a request and needs none.
-      if (fresh.length === 0 || signal === 'SIGTERM') return;
+      if (fresh.length === 0 || signal === 'SIGTERM') break;
     }
+    return told.size;
   }
 
   async known(): Promise<readonly string[]> {
@@ -173,7 +179,9 @@ export class LocalLauncher implements ProcessLauncher {
 
   async #session(allocation: string): Promise<Session | undefined> {
     const owner = await this.#owner(allocation);
-    return owner === undefined || owner.pid === nobody || owner.bootId !== this.#deps.bootId ? undefined : { allocation, pid: owner.pid, startTime: owner.startTime };
+    return owner === undefined || owner.pid === nobody || owner.bootId !== this.#deps.bootId
+      ? undefined
+      : { allocation, pid: owner.pid, startTime: owner.startTime };
   }
 }
 

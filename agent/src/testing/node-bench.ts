@@ -1,14 +1,14 @@
 // One node's loops on a simulated machine, without gRPC: what the loop tests are written in.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import type { AllocationStatus } from '#core/allocation-step';
-import type { AllocatedDevice, DesiredAllocation, Order } from '#core/order';
 import { type AllocationId, type GpuUuid, parseAllocationId, parseGpuUuid } from '@astrago/shared/domain/ids';
 import { formatLayout, type Layout } from '@astrago/shared/domain/mig/layout';
 import { parseSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { createMachine, type Faults } from '@astrago/sim';
+import type { AllocationStatus } from '#core/allocation-step';
+import type { AllocatedDevice, DesiredAllocation, Order } from '#core/order';
 import { type ApplyAnswer, NodeAgent, type NodeAgentDeps } from '../app/node-agent.ts';
-import { NodeState, nodeKey } from '../app/node-state.ts';
+import { NodeState, type nodeKey } from '../app/node-state.ts';
 import type { GpuDriver } from '../app/ports.ts';
 import { FileLedger } from '../ledger/file-ledger.ts';
 import { workloadEnvironment } from '../processes/device-environment.ts';
@@ -40,7 +40,12 @@ export class NodeBench implements AsyncDisposable {
 
   constructor(options: BenchOptions = {}) {
     this.#options = options;
-    const machine = createMachine({ directory: this.machine, model: options.model ?? 'h100-80gb', gpuCount: options.gpuCount ?? 1, seed: this.scratch.directory });
+    const machine = createMachine({
+      directory: this.machine,
+      model: options.model ?? 'h100-80gb',
+      gpuCount: options.gpuCount ?? 1,
+      seed: this.scratch.directory,
+    });
     this.gpus = machine.gpuUuids.map((text) => parseGpuUuid(text) ?? fail(text));
   }
 
@@ -72,7 +77,10 @@ export class NodeBench implements AsyncDisposable {
       onExit: () => this.agent.nudge(),
     });
     const limits = this.#options.limits;
-    const driver: GpuDriver = createSmiDriver({ program: this.scratch.path('machine', 'bin', 'nvidia-smi'), ...(limits === undefined ? {} : { limits }) });
+    const driver: GpuDriver = createSmiDriver({
+      program: this.scratch.path('machine', 'bin', 'nvidia-smi'),
+      ...(limits === undefined ? {} : { limits }),
+    });
     this.agent = new NodeAgent({
       driver: this.#overheard(driver),
       ledger: this.#ledger,
@@ -80,7 +88,13 @@ export class NodeBench implements AsyncDisposable {
       clock: systemClock,
       state,
       environment: (allocation, visible) =>
-        workloadEnvironment({ asked: allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible, allocation: allocation.id, workload: allocation.workload, workspace: allocation.workspace }),
+        workloadEnvironment({
+          asked: allocation.intent.kind === 'run' ? allocation.intent.environment : {},
+          visible,
+          allocation: allocation.id,
+          workload: allocation.workload,
+          workspace: allocation.workspace,
+        }),
       inventoryPeriodMs: 300,
       samplePeriodMs: 1000,
       prepareTimeoutMs: 20_000,
@@ -104,13 +118,17 @@ export class NodeBench implements AsyncDisposable {
       observeGpu: (gpu, signal) => driver.observeGpu(gpu, signal),
       observeProcesses: (signal) => driver.observeProcesses(signal),
       readings: (signal) => driver.readings(signal),
-      setMigMode: (gpu, enabled, signal) => this.#hear(`${enabled ? 'enable' : 'disable'} ${this.gpus.indexOf(gpu)}`, () => driver.setMigMode(gpu, enabled, signal)),
+      setMigMode: (gpu, enabled, signal) =>
+        this.#hear(`${enabled ? 'enable' : 'disable'} ${this.gpus.indexOf(gpu)}`, () => driver.setMigMode(gpu, enabled, signal)),
       resetGpu: (gpu, signal) => this.#hear(`reset ${this.gpus.indexOf(gpu)}`, () => driver.resetGpu(gpu, signal)),
-      createSlice: (gpu, slice, signal) => this.#hear(`create ${this.gpus.indexOf(gpu)} ${slice.profile}@${slice.start}`, () => driver.createSlice(gpu, slice, signal)),
+      createSlice: (gpu, slice, signal) =>
+        this.#hear(`create ${this.gpus.indexOf(gpu)} ${slice.profile}@${slice.start}`, () => driver.createSlice(gpu, slice, signal)),
       completeSlice: (gpu, id, signal) => this.#hear(`complete ${this.gpus.indexOf(gpu)}`, () => driver.completeSlice(gpu, id, signal)),
       destroySlice: (gpu, id, signal) => {
         const slice = this.state.gpu(gpu)?.slices.find((one) => one.gpuInstanceId === id);
-        return this.#hear(`destroy ${this.gpus.indexOf(gpu)} ${slice?.profile}@${slice?.start}`, () => driver.destroySlice(gpu, id, signal));
+        return this.#hear(`destroy ${this.gpus.indexOf(gpu)} ${slice?.profile}@${slice?.start}`, () =>
+          driver.destroySlice(gpu, id, signal),
+        );
       },
     };
   }
@@ -143,18 +161,28 @@ export class NodeBench implements AsyncDisposable {
   }
 
   async reaches(id: string, kind: AllocationStatus['kind'], limitMs = 15_000): Promise<AllocationStatus> {
-    return until(() => {
-      const status = this.status(id);
-      return status?.kind === kind && status;
-    }, `${id} is ${kind}`, limitMs).catch((cause: unknown) => {
-      throw new Error(`${id} never became ${kind}, it is ${JSON.stringify(this.status(id))}; ${this.live()}; ${this.conditions(this.gpu()).join('; ')}`, { cause });
+    return until(
+      () => {
+        const status = this.status(id);
+        return status?.kind === kind && status;
+      },
+      `${id} is ${kind}`,
+      limitMs,
+    ).catch((cause: unknown) => {
+      throw new Error(
+        `${id} never became ${kind}, it is ${JSON.stringify(this.status(id))}; ${this.live()}; ${this.conditions(this.gpu()).join('; ')}`,
+        { cause },
+      );
     });
   }
 
   async becomes(layout: string, index = 0): Promise<void> {
     const wanted = formatLayout(layoutOf(layout));
     await until(() => this.live(index) === wanted, `GPU ${index} is ${wanted}`, 15_000).catch((cause: unknown) => {
-      throw new Error(`GPU ${index} is ${this.live(index)} (${JSON.stringify(this.state.gpu(this.gpu(index))?.slices)}) said ${this.said.join(', ')}, not ${wanted}; ${this.conditions(this.gpu(index)).join('; ')}`, { cause });
+      throw new Error(
+        `GPU ${index} is ${this.live(index)} (${JSON.stringify(this.state.gpu(this.gpu(index))?.slices)}) said ${this.said.join(', ')}, not ${wanted}; ${this.conditions(this.gpu(index)).join('; ')}`,
+        { cause },
+      );
     });
   }
 
@@ -176,7 +204,13 @@ export class NodeBench implements AsyncDisposable {
   }
 
   run(id: AllocationId, script: string, devices: readonly AllocatedDevice[] = []): DesiredAllocation {
-    return { id, workload: 'work', workspace: 'team', devices, intent: { kind: 'run', command: ['sh', '-c', script], environment: {}, workingDirectory: undefined } };
+    return {
+      id,
+      workload: 'work',
+      workspace: 'team',
+      devices,
+      intent: { kind: 'run', command: ['sh', '-c', script], environment: {}, workingDirectory: undefined },
+    };
   }
 
   cancel(allocation: DesiredAllocation, graceSeconds = 20): DesiredAllocation {
@@ -189,7 +223,15 @@ export class NodeBench implements AsyncDisposable {
 }
 
 function layoutOf(text: string): Layout {
-  return text === 'whole' ? { kind: 'whole' } : { kind: 'mig', slices: text.split(' ').filter((part) => part !== '' && part !== 'mig').map(sliceOf) };
+  return text === 'whole'
+    ? { kind: 'whole' }
+    : {
+        kind: 'mig',
+        slices: text
+          .split(' ')
+          .filter((part) => part !== '' && part !== 'mig')
+          .map(sliceOf),
+      };
 }
 
 function sliceOf(text: string): WantedSlice {

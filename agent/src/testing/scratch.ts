@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readEnvironmentValue, readAllProcs } from '../processes/proc.ts';
+import { readAllProcs, readEnvironmentValue } from '../processes/proc.ts';
 
 /** A directory of a test's own. What still carries one of its allocation ids is killed with it. */
 export class Scratch implements AsyncDisposable {

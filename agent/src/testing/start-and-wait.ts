@@ -5,7 +5,12 @@ import { readBootId } from '../processes/proc.ts';
 
 const [directory, request] = process.argv.slice(2);
 if (directory === undefined || request === undefined) throw new Error('start-and-wait DIRECTORY REQUEST');
-const launcher = new LocalLauncher({ directory, bootId: readBootId(), environment: { PATH: process.env['PATH'] ?? '' }, onExit: () => undefined });
+const launcher = new LocalLauncher({
+  directory,
+  bootId: readBootId(),
+  environment: { PATH: process.env['PATH'] ?? '' },
+  onExit: () => undefined,
+});
 await launcher.start(JSON.parse(request) as LaunchRequest);
 process.stdout.write('started\n');
 setInterval(() => undefined, 1000);

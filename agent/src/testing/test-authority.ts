@@ -40,10 +40,13 @@ export class TestAuthority {
   }
 
   /** Signs a request as a controller would, with the names it asks for; returns them too. */
-  async signRequest(requestPem: string): Promise<{ readonly certificatePem: string; readonly subject: string; readonly names: readonly string[] }> {
+  async signRequest(
+    requestPem: string,
+  ): Promise<{ readonly certificatePem: string; readonly subject: string; readonly names: readonly string[] }> {
     const request = new x509.Pkcs10CertificateRequest(requestPem);
     if (!(await request.verify())) throw new Error('not signed by its own key');
-    const names = request.extensions.find((one) => one instanceof x509.SubjectAlternativeNameExtension)?.names.items.map((one) => one.value) ?? [];
+    const names =
+      request.extensions.find((one) => one instanceof x509.SubjectAlternativeNameExtension)?.names.items.map((one) => one.value) ?? [];
     const key = (await request.publicKey.export()) as webcrypto.CryptoKey;
     const subject = request.subject.replace(/^CN=/, '');
     return { certificatePem: await this.#sign(subject, key, names), subject, names };
@@ -57,7 +60,12 @@ export class TestAuthority {
       signingAlgorithm: algorithm,
       publicKey: publicKey as never,
       signingKey: this.#key as never,
-      extensions: [new x509.SubjectAlternativeNameExtension([...names.filter((name) => name !== '127.0.0.1').map((value) => ({ type: 'dns' as const, value })), { type: 'ip', value: '127.0.0.1' }])],
+      extensions: [
+        new x509.SubjectAlternativeNameExtension([
+          ...names.filter((name) => name !== '127.0.0.1').map((value) => ({ type: 'dns' as const, value })),
+          { type: 'ip', value: '127.0.0.1' },
+        ]),
+      ],
     });
     return `${certificate.toString('pem')}\n${this.pem}\n`;
   }

@@ -1,7 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** Looks again and again until the condition gives a value; the error names what never came. */
-export async function until<T>(look: () => T | undefined | false | Promise<T | undefined | false>, what: string, limitMs = 20_000): Promise<T> {
+export async function until<T>(
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  what: string,
+  limitMs = 20_000,
+): Promise<T> {
   const deadlineMs = performance.now() + limitMs;
   for (;;) {
     const found = await look();

@@ -43,9 +43,15 @@ export class EnrollmentServers implements AsyncDisposable {
     join.addService(serviceDefinition(Enrollment), { join: joinHandler(deps), heartbeat: refuse('heartbeats go to the other port') });
     const agents = new grpc.Server({ 'grpc.keepalive_time_ms': 10_000, 'grpc.keepalive_timeout_ms': 5000 });
     agents.addService(serviceDefinition(Enrollment), { join: refuse('joining goes to the other port'), heartbeat: heartbeatHandler(deps) });
-    const joinAddress = await bind(join, binds.join, grpc.ServerCredentials.createSsl(authority, keys, false));
-    const agentsAddress = await bind(agents, binds.agents, grpc.ServerCredentials.createSsl(authority, keys, true));
-    return new EnrollmentServers([join, agents], joinAddress, agentsAddress);
+    try {
+      const joinAddress = await bind(join, binds.join, grpc.ServerCredentials.createSsl(authority, keys, false));
+      const agentsAddress = await bind(agents, binds.agents, grpc.ServerCredentials.createSsl(authority, keys, true));
+      return new EnrollmentServers([join, agents], joinAddress, agentsAddress);
+    } catch (taken) {
+      join.forceShutdown();
+      agents.forceShutdown();
+      throw taken;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -68,7 +68,9 @@ describe('the dispatcher', () => {
     await place();
     await clock.advance(retryMs);
 
-    expect(agents.orders.slice(2).map(({ node, order }) => [node, order.generation, order.content.allocations.length])).toEqual([['node-1', 2, 1]]);
+    expect(agents.orders.slice(2).map(({ node, order }) => [node, order.generation, order.content.allocations.length])).toEqual([
+      ['node-1', 2, 1],
+    ]);
     expect(agents.orders[2]?.order.content.gpus).toMatchObject([{ layout: { kind: 'mig', slices: [{ profile: '7g.80gb', start: 0 }] } }]);
   });
 
@@ -133,7 +135,9 @@ describe('the dispatcher', () => {
 
   it('goes beyond a generation that the node has seen', async () => {
     const agents = new FakeAgents();
-    agents.answers.set('node-1', (order) => (order.generation > 9 ? Promise.resolve({ kind: 'accepted' }) : refused('stale-generation', 9)));
+    agents.answers.set('node-1', (order) =>
+      order.generation > 9 ? Promise.resolve({ kind: 'accepted' }) : refused('stale-generation', 9),
+    );
     await startDispatcher(agents);
 
     expect(agents.ordersTo('node-1').map((order) => order.generation)).toEqual([1, 10]);

@@ -52,8 +52,8 @@ export class Dispatcher {
   }
 
   nudge(name: NodeName): void {
-    const node = this.#node(name);
-    if (node === undefined) return;
+    const node = this.#nodes.get(name);
+    if (node === undefined) return this.#begin(name);
     node.dirty = true;
     node.loop.nudge();
   }
@@ -94,9 +94,8 @@ export class Dispatcher {
     }
   }
 
-  #node(name: NodeName): DispatchedNode | undefined {
-    const known = this.#nodes.get(name);
-    if (known !== undefined || this.#signal === undefined || !this.#deps.cluster.nodes.has(name)) return known;
+  #begin(name: NodeName): void {
+    if (this.#signal === undefined || !this.#deps.cluster.nodes.has(name)) return;
     const once = (): Promise<void> => this.#send(name);
     let told = false;
     const onFailure = (failure: unknown): void => {
@@ -130,7 +129,6 @@ export class Dispatcher {
     const running = loop.run(this.#signal);
     this.#running.add(running);
     void running.finally(() => this.#running.delete(running));
-    return made;
   }
 
   async #send(name: NodeName): Promise<void> {

@@ -9,7 +9,7 @@ const lookAgainMs = 200;
  * also when the connection to the agent, or the agent, comes and goes: what was sent is not sent again.
  */
 export async function* workloadOutput(
-  deps: { readonly store: Pick<Store, 'findWorkload'>; readonly agents: Agents },
+  deps: { readonly store: Pick<Store, 'findWorkload'>; readonly agents: Pick<Agents, 'logs'> },
   first: WorkloadRecord,
   follow: boolean,
   signal: AbortSignal,

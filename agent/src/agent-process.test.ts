@@ -8,12 +8,15 @@ import { serviceDefinition } from '@astrago/proto/grpc';
 import { createMachine } from '@astrago/sim';
 import { create } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readAgentConfig } from './config.ts';
 import { readEnvironmentValue, readProc } from './processes/proc.ts';
 import { Scratch } from './testing/scratch.ts';
 import { TestAuthority } from './testing/test-authority.ts';
 import { until } from './testing/until.ts';
+
+// Real processes on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 180_000 });
 
 let scratch: Scratch;
 let authority: TestAuthority;

@@ -11,12 +11,15 @@ import { serviceDefinition } from '@astrago/proto/grpc';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { create } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Scratch } from '../testing/scratch.ts';
 import { TestAuthority } from '../testing/test-authority.ts';
 import { until } from '../testing/until.ts';
 import { heartbeat } from './heartbeat.ts';
 import { credentialsFor, type JoinFacts } from './join.ts';
+
+// Real processes on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 180_000 });
 
 const secret = 'correct-horse-battery';
 let scratch: Scratch;

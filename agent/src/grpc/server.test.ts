@@ -20,12 +20,15 @@ import { serviceDefinition } from '@astrago/proto/grpc';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readProc } from '../processes/proc.ts';
 import { type NodeBench, startBench } from '../testing/node-bench.ts';
 import { TestAuthority } from '../testing/test-authority.ts';
 import { until } from '../testing/until.ts';
 import { GrpcServer } from './server.ts';
+
+// Real processes on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 180_000 });
 
 interface Client extends grpc.Client {
   apply(request: object, answer: (failure: grpc.ServiceError | null, response: ApplyResponse) => void): void;

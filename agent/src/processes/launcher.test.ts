@@ -3,12 +3,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LaunchRequest, ProcessState } from '../app/ports.ts';
 import { Scratch } from '../testing/scratch.ts';
 import { until } from '../testing/until.ts';
 import { LocalLauncher } from './launcher.ts';
 import { readBootId, readProc } from './proc.ts';
+
+// Real processes on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 180_000 });
 
 let scratch: Scratch;
 let launcher: LocalLauncher;
@@ -116,7 +119,8 @@ describe('a launched command', () => {
   it('can be told to end by a signal it would not know if the supervisor had ignored it', async () => {
     await launcher.start(request(['sleep', '300']));
 
-    await launcher.signal(id, 'SIGTERM');
+    // Until its supervisor has started the command there is nobody to tell.
+    await until(async () => (await launcher.signal(id, 'SIGTERM')) > 0, 'it is told');
 
     expect(await ends()).toMatchObject({ kind: 'exited', exitCode: 143 });
   });
@@ -194,7 +198,8 @@ describe('an agent that is killed', () => {
   it('is followed by one that can stop the command', async () => {
     await startAndKill(['sleep', '300']);
 
-    await launcher.signal(id, 'SIGTERM');
+    // Until its supervisor has started the command there is nobody to tell.
+    await until(async () => (await launcher.signal(id, 'SIGTERM')) > 0, 'it is told');
 
     expect(await ends()).toMatchObject({ kind: 'exited', exitCode: 143 });
   });
@@ -250,7 +255,10 @@ describe('a process tree', () => {
     id = scratch.allocation();
     await launcher.start(request(['sleep', '300']));
 
-    const pids = await launcher.pidsByAllocation();
+    const pids = await until(async () => {
+      const found = await launcher.pidsByAllocation();
+      return found.get(first)?.length === 2 && found.get(id)?.length === 2 && found;
+    }, 'both commands run');
 
     for (const one of [first, id]) {
       const state = await launcher.state(one);

@@ -49,8 +49,10 @@ export type CommandEnd =
       readonly gone: Promise<void>;
     };
 
-/** How long a killed child, or the pipes of an ended one, get before we go on without. */
+/** How long a killed child gets before we go on without. */
 const graceMs = 200;
+/** How long the pipes of an ended child may stay open. On a starved machine its last words take their time. */
+const lastWordsMs = 2000;
 
 /**
  * Runs one command to its end or its limit. When `signal` aborts, a query is killed; a change is left to finish
@@ -124,7 +126,10 @@ export function runCommand(request: CommandRequest, around: CommandSurroundings,
     ended = true;
     gone.resolve();
     // A grandchild may keep the pipes open for ever; what is printed by then is what we take.
-    void around.clock.sleep(graceMs, over.signal).then(() => {
+    void around.clock.sleep(lastWordsMs, over.signal).then(async () => {
+      // This process may have slept itself: what has come meanwhile is read before it is taken for all there is.
+      await pollTurn();
+      await pollTurn();
       exited(exitCode);
     });
   });
@@ -135,6 +140,13 @@ export function runCommand(request: CommandRequest, around: CommandSurroundings,
     if (!over.signal.aborted) abandon('timed-out');
   });
   return promise;
+}
+
+/** Ends after the event loop has looked at its pipes once more. */
+function pollTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 function limitOf(kind: CommandKind, limits: CommandLimits): number {

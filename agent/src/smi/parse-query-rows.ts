@@ -11,10 +11,12 @@ const message = /^(?:Unable to |Failed to |No devices were found|GPU is lost|War
 /**
  * One record per line, in the order of `fields`. Cells are not quoted by nvidia-smi, so with a comma in the name
  * a line has more cells than fields: the fields before and after the name are counted from their own ends.
- * A line that is a message about a lost GPU stands for a GPU that is not listed.
+ * A line that is a message about a lost GPU stands for a GPU that is not listed. No line at all says nothing of any
+ * GPU: a driver without one says so in words.
  */
 export function parseQueryRows<Field extends string>(text: string, fields: readonly Field[]): Parsed<readonly QueryRow<Field>[]> {
   const rows: QueryRow<Field>[] = [];
+  if (text.trim() === '') return unreadable('no output', '');
   const freeAt = fields.findIndex((field) => free.has(field));
   for (const line of linesOf(text)) {
     if (line.trim() === '' || message.test(line.trim())) continue;

@@ -160,6 +160,12 @@ describe('mig -lci', () => {
 });
 
 describe('--query-gpu', () => {
+  it('takes silence for no answer, not for a machine without GPUs', () => {
+    expect(parseQueryRows('', ['index', 'uuid']).kind).toBe('unreadable');
+    expect(parseQueryRows('\n', ['index', 'uuid']).kind).toBe('unreadable');
+    expect(readable(parseQueryRows('GPU is lost\n', ['index', 'uuid']))).toEqual([]);
+  });
+
   it.each(captures)('reads every field of %s', (path) => {
     const known = readable(parseQueryFields(captured(path, /--help-query-gpu$/)));
     for (const section of sections(path).filter((own) => own.command.includes('--query-gpu='))) {

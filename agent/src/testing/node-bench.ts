@@ -97,7 +97,7 @@ export class NodeBench implements AsyncDisposable {
         }),
       inventoryPeriodMs: 300,
       samplePeriodMs: 1000,
-      prepareTimeoutMs: 20_000,
+      prepareTimeoutMs: 100_000,
       strangersTimeoutMs: 1500,
       log: () => undefined,
       ...this.#options.deps,
@@ -160,7 +160,7 @@ export class NodeBench implements AsyncDisposable {
     return (this.state.inventory.current?.conditions.get(key) ?? []).map((condition) => `${condition.kind}: ${condition.detail}`);
   }
 
-  async reaches(id: string, kind: AllocationStatus['kind'], limitMs = 15_000): Promise<AllocationStatus> {
+  async reaches(id: string, kind: AllocationStatus['kind'], limitMs = 60_000): Promise<AllocationStatus> {
     return until(
       () => {
         const status = this.status(id);
@@ -178,7 +178,7 @@ export class NodeBench implements AsyncDisposable {
 
   async becomes(layout: string, index = 0): Promise<void> {
     const wanted = formatLayout(layoutOf(layout));
-    await until(() => this.live(index) === wanted, `GPU ${index} is ${wanted}`, 15_000).catch((cause: unknown) => {
+    await until(() => this.live(index) === wanted, `GPU ${index} is ${wanted}`).catch((cause: unknown) => {
       throw new Error(
         `GPU ${index} is ${this.live(index)} (${JSON.stringify(this.state.gpu(this.gpu(index))?.slices)}) said ${this.said.join(', ')}, not ${wanted}; ${this.conditions(this.gpu(index)).join('; ')}`,
         { cause },

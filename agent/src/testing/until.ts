@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 export async function until<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   what: string,
-  limitMs = 20_000,
+  limitMs = 60_000,
 ): Promise<T> {
   const deadlineMs = performance.now() + limitMs;
   for (;;) {

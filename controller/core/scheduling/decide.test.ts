@@ -8,6 +8,7 @@ import { a30, allocationIds, h100, l40s, sampleCluster, sampleWorkload, slice, w
 import { stepWorkload } from '../workload.ts';
 import { applyBind, decide } from './decide.ts';
 import { explain } from './explain.ts';
+import { place } from './place.ts';
 
 function submit(cluster: Cluster, workloads: readonly WorkloadRecord[]): void {
   for (const record of workloads) cluster.apply({ kind: 'workload', record });
@@ -185,6 +186,27 @@ describe('decide', () => {
         }
       }),
       { numRuns: 60 },
+    );
+  });
+
+  it('starts what is first in the queue in the very next round, if it fits', () => {
+    fc.assert(
+      fc.property(work, asks, (items, ask) => {
+        const cluster = mixedCluster();
+        submit(
+          cluster,
+          items.map((item, index) => sampleWorkload(index, item.ask, { priority: item.priority })),
+        );
+        const nextId = allocationIds();
+        round(cluster, nextId);
+        const head = sampleWorkload(5000, ask, { priority: 100 });
+        submit(cluster, [head]);
+        const fits = place(cluster, head).kind === 'placed';
+
+        const { binds } = round(cluster, nextId);
+
+        expect(binds.some((bind) => bind.workload === head.id)).toBe(fits);
+      }),
     );
   });
 

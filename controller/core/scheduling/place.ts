@@ -135,7 +135,8 @@ function sliceCandidate(
   const layouts = layoutsFor(cluster, node, view, fit);
   return {
     placement: { node: node.name, devices: [{ gpu: view.gpu.uuid, slice: fit.slice }], units, layouts },
-    rank: [fit.leftover, Number(fit.recut !== undefined), -fit.openness],
+    // Changing the mode costs most, recutting less, and a ready slice nothing.
+    rank: [fit.leftover, Number(cluster.layoutOf(view.gpu).kind === 'whole'), Number(fit.recut !== undefined), -fit.openness],
   };
 }
 

@@ -53,7 +53,10 @@ export class Dispatcher {
 
   nudge(name: NodeName): void {
     const node = this.#nodes.get(name);
-    if (node === undefined) return this.#begin(name);
+    if (node === undefined) {
+      this.#begin(name);
+      return;
+    }
     node.dirty = true;
     node.loop.nudge();
   }

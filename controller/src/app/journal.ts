@@ -85,8 +85,9 @@ export class Journal {
         pending.reject(failure);
       }
     }
+    const writes = changes.length > 0 || audit.length > 0 || idempotency.length > 0;
     try {
-      if (changes.length > 0 || audit.length > 0 || idempotency.length > 0) this.#store.commit({ changes, audit, idempotency });
+      if (writes) this.#store.commit({ changes, audit, idempotency });
     } catch (failure) {
       this.#cluster.undoTo(start);
       for (const { pending } of done) pending.reject(failure);
@@ -95,7 +96,8 @@ export class Journal {
     }
     this.#cluster.keep();
     for (const { pending, value } of done) pending.resolve(value);
-    this.#onSample({ commands: batch.length, changes: changes.length, ms: performance.now() - startMs });
+    // A turn that only looked is no commit.
+    if (writes) this.#onSample({ commands: batch.length, changes: changes.length, ms: performance.now() - startMs });
     if (changes.length > 0) this.#onCommitted(changes);
   }
 

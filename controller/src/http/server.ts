@@ -132,7 +132,11 @@ function logsHandler(deps: HttpDeps, closing: AbortSignal) {
     reply.raw.on('close', () => gone.abort());
     const signal = AbortSignal.any([gone.signal, closing]);
     const output = Readable.from(workloadOutput({ store: deps.store, agents: deps.agents }, record, follow, signal), { objectMode: false });
-    return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-store').send(output);
+    if (follow) reply.header('connection', 'close');
+    void reply.type('text/plain; charset=utf-8').header('cache-control', 'no-store').send(output);
+    // Who follows work that has said nothing yet must not take the silence for no answer.
+    if (follow) reply.raw.flushHeaders();
+    return reply;
   };
 }
 

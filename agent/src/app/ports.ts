@@ -145,7 +145,7 @@ export interface ProcessLauncher {
   state(allocation: string): Promise<ProcessState>;
   /** `undefined` for what was never to be started. */
   launched(allocation: string): Promise<Launched | undefined>;
-  /** Signals every process of the allocation, its supervisor excepted; how many there were. */
+  /** Signals every process of the allocation, its supervisor excepted; how many could hear it. */
   signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<number>;
   /** Live processes of the allocation, its supervisor excepted. */
   membersOf(allocation: string): Promise<readonly number[]>;

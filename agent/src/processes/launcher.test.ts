@@ -268,12 +268,10 @@ describe('a process tree', () => {
   });
 
   it('whose supervisor was killed is lost, and what is left of it is found', async () => {
-    await launcher.start(request(['sleep', '300']));
+    const mark = scratch.path('pids');
+    await launcher.start(request(sh(`echo $$ >> ${mark}; exec sleep 300`)));
     const state = await launcher.state(id);
-    const [pid] = await until(async () => {
-      const members = await launcher.membersOf(id);
-      return members.length === 1 && members;
-    }, 'the command runs');
+    const [pid] = await marked(mark, 1);
     process.kill(state.kind === 'running' ? state.pid : 0, 'SIGKILL');
 
     expect(await ends()).toMatchObject({ kind: 'lost', rebooted: false });

@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Launched, type LaunchRequest, type Output, type ProcessLauncher, type ProcessState, StartFault } from '../app/ports.ts';
 import { AllocationFiles, type Owner } from './allocation-files.ts';
 import { EndedOutputs } from './ended-outputs.ts';
+import { readCommandLine } from './proc.ts';
 import { isAlive, ProcessTable, type Session } from './process-table.ts';
 
 const supervisor = join(import.meta.dirname, 'supervisor.sh');
@@ -136,11 +137,15 @@ export class LocalLauncher implements ProcessLauncher {
 
   async signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
     const told = new Set<number>();
+    const seen = new Set<number>();
     for (let pass = 0; pass < killPassesMax; pass += 1) {
-      const fresh = (await this.membersOf(allocation)).filter((pid) => !told.has(pid));
+      const fresh = (await this.membersOf(allocation)).filter((pid) => !seen.has(pid));
       for (const pid of fresh) {
-        told.add(pid);
-        trySignal(pid, signal);
+        seen.add(pid);
+        const kind = kindOf(pid, this.#files(allocation).directory);
+        // A fork of the supervisor on its way to become the command may swallow a signal that the command would heed.
+        if (kind === 'command') told.add(pid);
+        if (kind !== 'tool') trySignal(pid, signal);
       }
       // What was forked between the look and the kill is found by the next look; SIGTERM is a request and needs none.
       if (fresh.length === 0 || signal === 'SIGTERM') break;
@@ -202,4 +207,11 @@ function trySignal(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
   } catch {
     // Gone meanwhile, or of another user: then it stays a member, and the allocation is not released.
   }
+}
+
+/** A process in a supervisor's session: part of the work, the supervisor's fork before it is that, or `ln`, `rm`, `mv` of its own. */
+function kindOf(pid: number, directory: string): 'command' | 'fork' | 'tool' {
+  const words = readCommandLine(pid);
+  if (words[1] === supervisor) return 'fork';
+  return words.some((word) => word.startsWith(`${directory}/owner`) || word.startsWith(`${directory}/exit`)) ? 'tool' : 'command';
 }

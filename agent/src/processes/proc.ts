@@ -64,6 +64,15 @@ export async function readEnvironmentValue(pid: number, name: string): Promise<s
   }
 }
 
+/** Empty for what is gone. Takes the same lock as the environment. */
+export function readCommandLine(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+  } catch {
+    return [];
+  }
+}
+
 export function readBootId(file = '/proc/sys/kernel/random/boot_id'): string {
   return readFileSync(file, 'latin1').trim();
 }

@@ -30,9 +30,10 @@ read_start_time "$ASTRAGO_STAT"
 
 printf '%s %s %s\n' "$$" "$ASTRAGO_START" "$ASTRAGO_BOOT" >"$ASTRAGO_DIRECTORY/owner.$$" || exit 1
 ln "$ASTRAGO_DIRECTORY/owner.$$" "$ASTRAGO_DIRECTORY/owner" 2>/dev/null
-ASTRAGO_LINKED=$?
 rm -f "$ASTRAGO_DIRECTORY/owner.$$"
-[ "$ASTRAGO_LINKED" -eq 0 ] || exit 0
+# The file tells whose it is; the exit code of a tool that was killed does not.
+read -r ASTRAGO_OWNER ASTRAGO_OWNER_START ASTRAGO_REST <"$ASTRAGO_DIRECTORY/owner" || exit 1
+[ "$ASTRAGO_OWNER $ASTRAGO_OWNER_START" = "$$ $ASTRAGO_START" ] || exit 0
 
 # `exec`, so that a command named like a builtin or a function of this shell is still a program.
 (cd -- "$ASTRAGO_WORKDIR" && PATH=$ASTRAGO_PATH && exec "$@") </dev/null >>"$ASTRAGO_DIRECTORY/output.log" 2>&1

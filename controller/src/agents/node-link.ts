@@ -78,7 +78,7 @@ export class NodeLink implements AsyncDisposable {
       'grpc.ssl_target_name_override': deps.node,
       'grpc.default_authority': deps.node,
       'grpc.keepalive_time_ms': 5000,
-      'grpc.keepalive_timeout_ms': 3000,
+      'grpc.keepalive_timeout_ms': 5000,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 2000,
       'grpc.max_receive_message_length': 64 * 1024 * 1024,

@@ -58,9 +58,15 @@ describe('output', () => {
   });
 
   it('of a node that does not answer is a failure, not nothing', async () => {
-    const { stream } = output([placed], [[away]], false);
+    const { stream } = output([placed], Array(9).fill([away]), false);
 
     await expect(text(stream)).rejects.toBe(away);
+  });
+
+  it('of a connection that broke once is whole', async () => {
+    const { stream } = output([placed], [['hel', away], ['hello']], false);
+
+    expect(await text(stream)).toBe('hello');
   });
 });
 

@@ -3,6 +3,8 @@ import { hasEnded, type WorkloadRecord } from '#core/cluster/records';
 import type { Agents, Store } from '../app/ports.ts';
 
 const lookAgainMs = 200;
+/** A connection that broke is usually there again in a moment. */
+const failuresMax = 5;
 
 /**
  * A workload's output through its agent. With `follow`, waits until a queued one is placed and goes on to its end,
@@ -37,10 +39,10 @@ export async function* workloadOutput(
         failures = 0;
       } catch (failure) {
         failures += 1;
-        if (!follow || (over && failures > 5)) throw failure;
+        if ((!follow || over) && failures > failuresMax) throw failure;
       }
     }
-    if (!follow || (over && failures === 0)) return;
+    if ((!follow || over) && failures === 0) return;
     await pause(lookAgainMs, undefined, { signal }).catch(() => undefined);
   }
 }

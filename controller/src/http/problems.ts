@@ -39,7 +39,10 @@ export function handleFailure(failure: FastifyError, request: FastifyRequest, re
     request.log.error({ err: failure }, 'the store did not take a change');
     return sendProblem(reply, request, 'unavailable', 'the change could not be stored; nothing of it was kept, try again');
   }
-  if (failure instanceof AgentUnavailable) return sendProblem(reply, request, 'unavailable', `${failure.message}; try again when it does`);
+  if (failure instanceof AgentUnavailable) {
+    request.log.warn({ err: failure }, 'an agent did not give what was asked of it');
+    return sendProblem(reply, request, 'unavailable', `${failure.message}; try again when it does`);
+  }
   if (hasZodFastifySchemaValidationErrors(failure)) {
     const errors = failure.validation.map((issue) => ({
       pointer: issue.instancePath === '' ? '/' : issue.instancePath,

@@ -48,7 +48,9 @@ function ofProblem(problem: Problem): Report {
   if (problem.code === 'unauthenticated') return { exitCode: exitCodeOfProblem[problem.code], text: noTokenText, problem };
   const detail = problem.detail || problem.title;
   const parts = [sentence(detail)];
-  for (const error of problem.errors ?? []) parts.push(`${error.pointer}: ${sentence(error.detail)}`);
+  // A detail may be the sum of its errors already.
+  const untold = (problem.errors ?? []).filter((error) => !problem.detail.includes(error.detail));
+  for (const error of untold) parts.push(`${error.pointer}: ${sentence(error.detail)}`);
   const unnamed = (problem.blockers ?? []).filter((name) => !detail.includes(name));
   if (unnamed.length > 0) parts.push(`In the way: ${unnamed.join(', ')}.`);
   if (problem.code === 'too-many-requests') parts.push('Try again in a moment.');

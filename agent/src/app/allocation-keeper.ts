@@ -27,6 +27,8 @@ export interface AllocationKeeperDeps {
 
 /** What was killed is gone a moment later. */
 const afterKillMs = 20;
+/** A command that is still not to be seen after this has hidden its name, and has heard it. */
+const unheardMaxMs = 10_000;
 
 /**
  * Starts, stops and forgets the processes of the allocations in the order. Looks at files and /proc only, never at
@@ -38,6 +40,8 @@ export class AllocationKeeper {
   readonly #preparingSinceMs = new Map<string, number>();
   readonly #statuses = new Map<string, AllocationStatus>();
   readonly #troubles = new Map<string, string>();
+  /** Told to end, and perhaps nobody was there to hear it. */
+  readonly #unheard = new Set<string>();
 
   constructor(deps: AllocationKeeperDeps) {
     this.#deps = deps;
@@ -117,22 +121,30 @@ export class AllocationKeeper {
     const { launcher, clock, again } = this.#deps;
     switch (action.kind) {
       case 'terminate':
-        // Between the supervisor's signature and its command there is nobody to tell: then it is told a moment later.
-        if ((await launcher.signal(id, 'SIGTERM')) === 0) return again(afterKillMs);
         this.#stoppingSinceMs.set(id, clock.elapsedMs());
+        this.#unheard.add(id);
         again(intent.kind === 'stop' ? intent.graceSeconds * 1000 : 0);
-        return;
+        return this.#tellToEnd(id);
       case 'kill':
       case 'clean-up':
         await launcher.signal(id, 'SIGKILL');
         again(afterKillMs);
         return;
-      case 'start':
       case 'none':
+        return this.#unheard.has(id) ? this.#tellToEnd(id) : undefined;
+      case 'start':
         return;
       default:
         action satisfies never;
     }
+  }
+
+  /** Between the supervisor's signature and its command there may be nobody to hear it: then it is told again. */
+  async #tellToEnd(id: string): Promise<void> {
+    const { launcher, clock, again } = this.#deps;
+    const heard = (await launcher.signal(id, 'SIGTERM')) > 0;
+    if (heard || clock.elapsedMs() - (this.#stoppingSinceMs.get(id) ?? 0) > unheardMaxMs) this.#unheard.delete(id);
+    else again(afterKillMs);
   }
 
   async #settle(id: string, process: ProcessFact, status: AllocationStatus): Promise<AllocationStatus> {
@@ -226,7 +238,7 @@ export class AllocationKeeper {
     if (this.#isNamed(id)) return undefined;
     await launcher.forget(id);
     await ledger.forget(id);
-    for (const memory of [this.#statuses, this.#stoppingSinceMs, this.#preparingSinceMs, this.#troubles]) memory.delete(id);
+    for (const memory of [this.#statuses, this.#stoppingSinceMs, this.#preparingSinceMs, this.#troubles, this.#unheard]) memory.delete(id);
     this.#release(id);
     return undefined;
   }

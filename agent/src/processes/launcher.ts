@@ -209,9 +209,10 @@ function trySignal(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
   }
 }
 
-/** A process in a supervisor's session: part of the work, the supervisor's fork before it is that, or `ln`, `rm`, `mv` of its own. */
+/** A process of an allocation: part of the work, the supervisor's fork before it is that, or `ln`, `rm`, `mv` of its own. */
 function kindOf(pid: number, directory: string): 'command' | 'fork' | 'tool' {
   const words = readCommandLine(pid);
-  if (words[1] === supervisor) return 'fork';
+  // None is shown for a moment by what is becoming a program, and by what is ending.
+  if (words[1] === supervisor || words.join('') === '') return 'fork';
   return words.some((word) => word.startsWith(`${directory}/owner`) || word.startsWith(`${directory}/exit`)) ? 'tool' : 'command';
 }

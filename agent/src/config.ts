@@ -1,4 +1,5 @@
 import { availableParallelism, hostname, totalmem } from 'node:os';
+import { type Environment, required, whole } from '@astrago/shared/runtime/environment';
 
 export interface AgentConfig {
   readonly node: string;
@@ -23,8 +24,6 @@ export interface AgentConfig {
   /** What workloads inherit of the agent's own environment. */
   readonly workloadEnvironment: Readonly<Record<string, string>>;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Names a workload may take over; never the agent's whole environment, which may hold secrets. */
 const inherited = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'LD_LIBRARY_PATH'];
@@ -59,18 +58,4 @@ export function readAgentConfig(environment: Environment): AgentConfig {
 
 export function isWildcard(host: string): boolean {
   return /^(|0\.0\.0\.0|\[?::\]?)$/.test(host);
-}
-
-function required(environment: Environment, name: string, what: string): string {
-  const value = environment[name];
-  if (value === undefined || value === '') throw new Error(`set ${name}: ${what}`);
-  return value;
-}
-
-function whole(environment: Environment, name: string, otherwise: number): number {
-  const text = environment[name];
-  if (text === undefined) return otherwise;
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} must be a whole number above 0, not ${JSON.stringify(text)}`);
-  return value;
 }

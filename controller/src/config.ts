@@ -1,3 +1,5 @@
+import { type Environment, required, whole } from '@astrago/shared/runtime/environment';
+
 export interface ControllerConfig {
   readonly dataDirectory: string;
   readonly httpBind: string;
@@ -10,12 +12,8 @@ export interface ControllerConfig {
   readonly logLevel: string;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 export function readControllerConfig(environment: Environment): ControllerConfig {
-  const dataDirectory = environment['ASTRAGO_DATA'];
-  if (dataDirectory === undefined || dataDirectory === '')
-    throw new Error('set ASTRAGO_DATA: the directory this controller keeps its state in');
+  const dataDirectory = required(environment, 'ASTRAGO_DATA', 'the directory this controller keeps its state in');
   return {
     dataDirectory,
     httpBind: environment['ASTRAGO_HTTP_BIND'] ?? '127.0.0.1:8420',
@@ -27,12 +25,4 @@ export function readControllerConfig(environment: Environment): ControllerConfig
     auditPeriodMs: whole(environment, 'ASTRAGO_AUDIT_PERIOD_MS', 5000),
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
   };
-}
-
-function whole(environment: Environment, name: string, otherwise: number): number {
-  const text = environment[name];
-  if (text === undefined) return otherwise;
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} must be a whole number above 0, not ${JSON.stringify(text)}`);
-  return value;
 }

@@ -1,5 +1,4 @@
 // An independent look at the invariants: it reads the records and shares no code with the placement.
-import { keepsWorkAway } from '@astrago/shared/domain/condition';
 import type { AllocationId, GpuUuid, WorkspaceName } from '@astrago/shared/domain/ids';
 import { describeViolation, violationsOf } from '@astrago/shared/domain/mig/layout';
 import { formatSlice, overlaps, sameSlice, spanOf } from '@astrago/shared/domain/mig/slice';
@@ -122,16 +121,4 @@ function lifecycle(cluster: Cluster): readonly Finding[] {
     }
   }
   return found;
-}
-
-/** Slices that are there, free and not ordered, on healthy GPUs: normal for a moment after a change, a leak when it stays. */
-export function unorderedSlices(cluster: Cluster): readonly { readonly gpu: GpuUuid; readonly slice: string }[] {
-  return cluster.gpus().flatMap((gpu) => {
-    const layout = cluster.layouts.get(gpu.uuid)?.layout;
-    if (layout === undefined || gpu.conditions.some((condition) => keepsWorkAway(condition.kind))) return [];
-    const ordered = layout.kind === 'mig' ? layout.slices : [];
-    return gpu.slices
-      .filter((slice) => !ordered.some((other) => sameSlice(other, slice)))
-      .map((slice) => ({ gpu: gpu.uuid, slice: formatSlice(slice) }));
-  });
 }

@@ -2,6 +2,7 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { splitAddress } from '@astrago/shared/runtime/address';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
@@ -82,7 +83,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       joinAddress: config.joinAddress,
       tokenFile: config.joinTokenFile,
       directory: join(config.dataDirectory, 'credentials'),
-      hosts: ['localhost', hostOf(config.bind), config.advertisedHost].filter((host) => !isWildcard(host)),
+      hosts: ['localhost', splitAddress(config.bind).host, config.advertisedHost].filter((host) => !isWildcard(host)),
       clock,
       random: Math.random,
       log: (what, message) => log.warn(what, message),
@@ -104,7 +105,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       {
         node: config.node,
         bootId,
-        ownAddress: `${config.advertisedHost}:${portOf(server.address)}`,
+        ownAddress: `${config.advertisedHost}:${splitAddress(server.address).port}`,
         controllerAddress: config.controllerAddress,
         credentials,
         clock,
@@ -123,12 +124,4 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     await closers[Symbol.asyncDispose]();
     throw failure;
   }
-}
-
-function hostOf(address: string): string {
-  return address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
-}
-
-function portOf(address: string): string {
-  return address.slice(address.lastIndexOf(':') + 1);
 }

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NodeName } from '@astrago/shared/domain/ids';
+import { splitAddress } from '@astrago/shared/runtime/address';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
@@ -128,10 +129,8 @@ export async function startController(config: ControllerConfig): Promise<Running
       actorOf: (token) => (isAdmin(token) ? 'admin' : undefined),
       log,
     });
-    const at = config.httpBind.lastIndexOf(':');
-    const host = config.httpBind.slice(0, at).replace(/^\[|\]$/g, '');
     closers.add(() => app.close());
-    const url = await app.listen({ host, port: Number(config.httpBind.slice(at + 1)) });
+    const url = await app.listen(splitAddress(config.httpBind));
 
     writeAtomically(join(config.dataDirectory, 'controller.json'), {
       pid: process.pid,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import * as tls from 'node:tls';
 import { Enrollment, JoinRequestSchema, type JoinResponse } from '@astrago/proto/enrollment';
 import { serviceDefinition } from '@astrago/proto/grpc';
+import { splitAddress } from '@astrago/shared/runtime/address';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import { create } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
@@ -172,9 +173,4 @@ async function callJoin(address: string, authorityPem: string, request: object):
   } finally {
     client.close();
   }
-}
-
-function splitAddress(address: string): { readonly host: string; readonly port: number } {
-  const at = address.lastIndexOf(':');
-  return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) };
 }

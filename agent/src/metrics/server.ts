@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import { splitAddress } from '@astrago/shared/runtime/address';
 import type { AgentMetrics } from './registry.ts';
 
 /** `/metrics` and `/healthz`, plain HTTP; answers from memory. */
@@ -27,10 +28,10 @@ export class MetricsServer implements AsyncDisposable {
         () => response.writeHead(500).end(),
       );
     });
-    const at = bind.lastIndexOf(':');
+    const { host, port } = splitAddress(bind);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(Number(bind.slice(at + 1)), bind.slice(0, at).replace(/^\[|\]$/g, ''), resolve);
+      server.listen(port, host, resolve);
     });
     const bound = server.address();
     return new MetricsServer(server, typeof bound === 'object' && bound !== null ? bound.port : 0);

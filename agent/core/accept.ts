@@ -45,12 +45,18 @@ export function contentOf(order: Order): string {
     workload,
     workspace,
     // Not sorted: the order of devices is what the command sees.
-    devices.map(({ gpu, slice }) => [gpu, slice === undefined ? 'whole' : formatSlice(slice)]),
+    devices.map(({ gpu, slice, share }) => [gpu, slice === undefined ? 'whole' : formatSlice(slice), ...entriesOf(share)]),
     intent.kind === 'stop'
       ? [intent.graceSeconds]
-      : [intent.command, Object.entries(intent.environment).sort(byFirst), intent.workingDirectory ?? null],
+      : [intent.command, entriesOf(intent.environment), intent.workingDirectory ?? null, ...entriesOf(intent.limits)],
   ]);
-  return JSON.stringify([gpus.sort(byFirst), allocations.sort(byFirst)]);
+  return JSON.stringify([gpus.sort(byFirst), allocations.sort(byFirst), ...entriesOf(order.enforcement)]);
+}
+
+function entriesOf(record: object | undefined): readonly (readonly [string, unknown])[] {
+  return Object.entries(record ?? {})
+    .filter(([, value]) => value !== undefined)
+    .sort(byFirst);
 }
 
 function byFirst(a: readonly unknown[], b: readonly unknown[]): number {

@@ -1,7 +1,7 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import { type AllocationAction, type AllocationStatus, type DeviceFact, type ProcessFact, stepAllocation } from '#core/allocation-step';
-import type { AllocatedDevice, DesiredAllocation } from '#core/order';
+import { type AllocatedDevice, type DesiredAllocation, enforcementClassOf } from '#core/order';
 import type { Held, Holdings } from './holdings.ts';
 import type { AllocationSnapshot, NodeState } from './node-state.ts';
 import { type Ledger, type ProcessLauncher, StartFault } from './ports.ts';
@@ -73,7 +73,12 @@ export class AllocationKeeper {
         const { id, workload } = allocation;
         const status = await this.#guarded(id, () => this.#step(allocation));
         if (status !== undefined) this.#statuses.set(id, status);
-        return { id, workload, status: status ?? this.#statuses.get(id) ?? { kind: 'preparing' } };
+        return {
+          id,
+          workload,
+          status: status ?? this.#statuses.get(id) ?? { kind: 'preparing' },
+          enforcement: enforcementClassOf(allocation.devices),
+        };
       }),
     );
     const next = [...snapshots, ...(await this.#strays())];
@@ -227,13 +232,15 @@ export class AllocationKeeper {
   async #stray(id: string): Promise<AllocationSnapshot | undefined> {
     const { launcher, ledger, again } = this.#deps;
     const process = await launcher.state(id);
-    const workload = async (): Promise<string> => (await launcher.launched(id))?.workload ?? '';
-    if (process.kind === 'running')
-      return { id, workload: await workload(), status: { kind: 'running', startedAtMs: process.startedAtMs } };
+    const told = async (status: AllocationStatus): Promise<AllocationSnapshot> => {
+      const launched = await launcher.launched(id);
+      return { id, workload: launched?.workload ?? '', status, enforcement: enforcementClassOf(launched?.devices ?? []) };
+    };
+    if (process.kind === 'running') return told({ kind: 'running', startedAtMs: process.startedAtMs });
     if (this.#deps.holdings.has(id) && (await launcher.membersOf(id)).length > 0) {
       await launcher.signal(id, 'SIGKILL');
       again(afterKillMs);
-      return { id, workload: await workload(), status: { kind: 'stopping', startedAtMs: undefined } };
+      return told({ kind: 'stopping', startedAtMs: undefined });
     }
     if (this.#isNamed(id)) return undefined;
     await launcher.forget(id);

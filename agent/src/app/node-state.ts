@@ -2,6 +2,7 @@ import type { Condition, ConditionKind } from '@astrago/shared/domain/condition'
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { Latest } from '@astrago/shared/runtime/latest';
 import type { AllocationStatus } from '#core/allocation-step';
+import type { EnforcementClass } from '#core/order';
 import type { DriverFault, DriverFaultCode, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
 
 /** `observedAtMs` is when the driver last listed GPUs; 0 before it ever did. */
@@ -16,6 +17,8 @@ export interface AllocationSnapshot {
   readonly id: string;
   readonly workload: string;
   readonly status: AllocationStatus;
+  /** The weakest of its devices; absent for an allocation without any. */
+  readonly enforcement: EnforcementClass | undefined;
 }
 
 export interface AttributedProcess extends ObservedProcess {

@@ -1,6 +1,7 @@
 import {
   AllocationState,
   type AllocationStatusSchema,
+  EnforcementClass,
   FailureReason,
   type GpuSchema,
   type WatchResponse,
@@ -8,7 +9,7 @@ import {
 } from '@astrago/proto/agent';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { Failure } from '#core/allocation-step';
-import type { Order } from '#core/order';
+import type { EnforcementClass as Enforcement, Order } from '#core/order';
 import { type AllocationSnapshot, type AttributedProcess, type NodeSnapshot, nodeKey } from '../app/node-state.ts';
 import type { ObservedGpu, Reading } from '../app/ports.ts';
 
@@ -91,8 +92,14 @@ export function allocationsToWire(allocations: readonly AllocationSnapshot[]): W
   return create(WatchResponseSchema, { report: { case: 'allocations', value: { allocations: allocations.map(allocationToWire) } } });
 }
 
-function allocationToWire({ id, workload, status }: AllocationSnapshot): MessageInitShape<typeof AllocationStatusSchema> {
-  const base = { id, workload };
+const enforcementClasses: Readonly<Record<Enforcement, EnforcementClass>> = {
+  hardware: EnforcementClass.HARDWARE,
+  driver: EnforcementClass.DRIVER,
+  advisory: EnforcementClass.ADVISORY,
+};
+
+function allocationToWire({ id, workload, status, enforcement }: AllocationSnapshot): MessageInitShape<typeof AllocationStatusSchema> {
+  const base = { id, workload, ...(enforcement === undefined ? {} : { enforcement: enforcementClasses[enforcement] }) };
   switch (status.kind) {
     case 'preparing':
       return { ...base, state: AllocationState.PREPARING };

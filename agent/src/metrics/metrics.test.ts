@@ -48,7 +48,7 @@ describe('the metrics', () => {
       atMs: nowMs,
       readings: [{ gpuUuid: uuid, utilizationRatio: 0.5, memoryUsedMiB: 1, temperatureCelsius: 40, powerWatts: 0 }],
     });
-    state.allocations.set([{ id: 'alloc_1', workload: 'w', status: { kind: 'preparing' } }]);
+    state.allocations.set([{ id: 'alloc_1', workload: 'w', status: { kind: 'preparing' }, enforcement: 'hardware' }]);
 
     expect(await series(/^astrago_(gpu|mig|allocation|build|agent_last)/)).toEqual([
       'astrago_build_info{version="1"} 1',

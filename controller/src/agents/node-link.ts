@@ -170,6 +170,8 @@ export class NodeLink implements AsyncDisposable {
       case 'processes':
         reports.onStrangers(this.#node, strangersFromWire(report.value));
         return;
+      // Told in the agent's own log and metrics; nothing is decided on it here.
+      case 'enforcement':
       case undefined:
         return;
       default:

@@ -133,6 +133,13 @@ export declare type DesiredState = Message<"astrago.agent.v1.DesiredState"> & {
    * @generated from field: repeated astrago.agent.v1.DesiredAllocation allocations = 4;
    */
   allocations: DesiredAllocation[];
+
+  /**
+   * Absent: everything is observed and nothing more.
+   *
+   * @generated from field: optional astrago.agent.v1.EnforcementPolicy enforcement = 5;
+   */
+  enforcement?: EnforcementPolicy | undefined;
 };
 
 /**
@@ -140,6 +147,39 @@ export declare type DesiredState = Message<"astrago.agent.v1.DesiredState"> & {
  * Use `create(DesiredStateSchema)` to create a new message.
  */
 export declare const DesiredStateSchema: GenMessage<DesiredState>;
+
+/**
+ * @generated from message astrago.agent.v1.EnforcementPolicy
+ */
+export declare type EnforcementPolicy = Message<"astrago.agent.v1.EnforcementPolicy"> & {
+  /**
+   * @generated from field: astrago.agent.v1.EnforcementMode foreign_process = 1;
+   */
+  foreignProcess: EnforcementMode;
+
+  /**
+   * @generated from field: astrago.agent.v1.EnforcementMode outside_allocation = 2;
+   */
+  outsideAllocation: EnforcementMode;
+
+  /**
+   * @generated from field: astrago.agent.v1.EnforcementMode memory_over_share = 3;
+   */
+  memoryOverShare: EnforcementMode;
+
+  /**
+   * How long a finding must last before anything is ended, and then again between SIGTERM and SIGKILL.
+   *
+   * @generated from field: uint32 grace_seconds = 4;
+   */
+  graceSeconds: number;
+};
+
+/**
+ * Describes the message astrago.agent.v1.EnforcementPolicy.
+ * Use `create(EnforcementPolicySchema)` to create a new message.
+ */
+export declare const EnforcementPolicySchema: GenMessage<EnforcementPolicy>;
 
 /**
  * @generated from message astrago.agent.v1.DesiredGpu
@@ -292,6 +332,31 @@ export declare type AllocatedDevice = Message<"astrago.agent.v1.AllocatedDevice"
    * @generated from field: optional astrago.agent.v1.WantedSlice slice = 2;
    */
   slice?: WantedSlice | undefined;
+
+  /**
+   * Absent: nobody else holds it, and the GPU is left in the compute mode it has.
+   *
+   * @generated from oneof astrago.agent.v1.AllocatedDevice.share
+   */
+  share: {
+    /**
+     * @generated from field: astrago.agent.v1.ExclusiveProcess exclusive_process = 3;
+     */
+    value: ExclusiveProcess;
+    case: "exclusiveProcess";
+  } | {
+    /**
+     * @generated from field: astrago.agent.v1.MpsShare mps = 4;
+     */
+    value: MpsShare;
+    case: "mps";
+  } | {
+    /**
+     * @generated from field: astrago.agent.v1.TimeSlicedShare time_sliced = 5;
+     */
+    value: TimeSlicedShare;
+    case: "timeSliced";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -299,6 +364,63 @@ export declare type AllocatedDevice = Message<"astrago.agent.v1.AllocatedDevice"
  * Use `create(AllocatedDeviceSchema)` to create a new message.
  */
 export declare const AllocatedDeviceSchema: GenMessage<AllocatedDevice>;
+
+/**
+ * The GPU is set to the compute mode that lets one process in; whole GPUs only.
+ *
+ * @generated from message astrago.agent.v1.ExclusiveProcess
+ */
+export declare type ExclusiveProcess = Message<"astrago.agent.v1.ExclusiveProcess"> & {
+};
+
+/**
+ * Describes the message astrago.agent.v1.ExclusiveProcess.
+ * Use `create(ExclusiveProcessSchema)` to create a new message.
+ */
+export declare const ExclusiveProcessSchema: GenMessage<ExclusiveProcess>;
+
+/**
+ * @generated from message astrago.agent.v1.MpsShare
+ */
+export declare type MpsShare = Message<"astrago.agent.v1.MpsShare"> & {
+  /**
+   * Thousandths of the compute of the device, 1 to 1000.
+   *
+   * @generated from field: uint32 milli = 1;
+   */
+  milli: number;
+
+  /**
+   * Absent: as large a part of the memory as of the compute.
+   *
+   * @generated from field: optional uint32 memory_mib = 2;
+   */
+  memoryMib?: number | undefined;
+};
+
+/**
+ * Describes the message astrago.agent.v1.MpsShare.
+ * Use `create(MpsShareSchema)` to create a new message.
+ */
+export declare const MpsShareSchema: GenMessage<MpsShare>;
+
+/**
+ * @generated from message astrago.agent.v1.TimeSlicedShare
+ */
+export declare type TimeSlicedShare = Message<"astrago.agent.v1.TimeSlicedShare"> & {
+  /**
+   * Thousandths that were promised; nothing keeps a process to it.
+   *
+   * @generated from field: uint32 milli = 1;
+   */
+  milli: number;
+};
+
+/**
+ * Describes the message astrago.agent.v1.TimeSlicedShare.
+ * Use `create(TimeSlicedShareSchema)` to create a new message.
+ */
+export declare const TimeSlicedShareSchema: GenMessage<TimeSlicedShare>;
 
 /**
  * @generated from message astrago.agent.v1.RunIntent
@@ -322,6 +444,11 @@ export declare type RunIntent = Message<"astrago.agent.v1.RunIntent"> & {
    * @generated from field: optional string working_directory = 3;
    */
   workingDirectory?: string | undefined;
+
+  /**
+   * @generated from field: optional astrago.agent.v1.ResourceLimits limits = 4;
+   */
+  limits?: ResourceLimits | undefined;
 };
 
 /**
@@ -329,6 +456,39 @@ export declare type RunIntent = Message<"astrago.agent.v1.RunIntent"> & {
  * Use `create(RunIntentSchema)` to create a new message.
  */
 export declare const RunIntentSchema: GenMessage<RunIntent>;
+
+/**
+ * Of the processes of one allocation together where the system can do that, else of each.
+ *
+ * @generated from message astrago.agent.v1.ResourceLimits
+ */
+export declare type ResourceLimits = Message<"astrago.agent.v1.ResourceLimits"> & {
+  /**
+   * @generated from field: optional uint32 cpu_milli = 1;
+   */
+  cpuMilli?: number | undefined;
+
+  /**
+   * @generated from field: optional uint32 memory_mib = 2;
+   */
+  memoryMib?: number | undefined;
+
+  /**
+   * @generated from field: optional uint32 processes = 3;
+   */
+  processes?: number | undefined;
+
+  /**
+   * @generated from field: optional uint32 open_files = 4;
+   */
+  openFiles?: number | undefined;
+};
+
+/**
+ * Describes the message astrago.agent.v1.ResourceLimits.
+ * Use `create(ResourceLimitsSchema)` to create a new message.
+ */
+export declare const ResourceLimitsSchema: GenMessage<ResourceLimits>;
 
 /**
  * @generated from message astrago.agent.v1.StopIntent
@@ -391,6 +551,12 @@ export declare type WatchResponse = Message<"astrago.agent.v1.WatchResponse"> & 
      */
     value: ReadingReport;
     case: "readings";
+  } | {
+    /**
+     * @generated from field: astrago.agent.v1.EnforcementReport enforcement = 5;
+     */
+    value: EnforcementReport;
+    case: "enforcement";
   } | { case: undefined; value?: undefined };
 };
 
@@ -536,6 +702,13 @@ export declare type Gpu = Message<"astrago.agent.v1.Gpu"> & {
    * @generated from field: repeated astrago.agent.v1.Condition conditions = 11;
    */
   conditions: Condition[];
+
+  /**
+   * MPS control daemons on this GPU or its slices.
+   *
+   * @generated from field: repeated astrago.agent.v1.MpsDaemon mps_daemons = 12;
+   */
+  mpsDaemons: MpsDaemon[];
 };
 
 /**
@@ -543,6 +716,36 @@ export declare type Gpu = Message<"astrago.agent.v1.Gpu"> & {
  * Use `create(GpuSchema)` to create a new message.
  */
 export declare const GpuSchema: GenMessage<Gpu>;
+
+/**
+ * @generated from message astrago.agent.v1.MpsDaemon
+ */
+export declare type MpsDaemon = Message<"astrago.agent.v1.MpsDaemon"> & {
+  /**
+   * A GPU or MIG UUID.
+   *
+   * @generated from field: string device = 1;
+   */
+  device: string;
+
+  /**
+   * @generated from field: astrago.agent.v1.MpsDaemonState state = 2;
+   */
+  state: MpsDaemonState;
+
+  /**
+   * Processes that are connected to it now.
+   *
+   * @generated from field: repeated uint32 client_pids = 3;
+   */
+  clientPids: number[];
+};
+
+/**
+ * Describes the message astrago.agent.v1.MpsDaemon.
+ * Use `create(MpsDaemonSchema)` to create a new message.
+ */
+export declare const MpsDaemonSchema: GenMessage<MpsDaemon>;
 
 /**
  * @generated from message astrago.agent.v1.Profile
@@ -726,6 +929,13 @@ export declare type AllocationStatus = Message<"astrago.agent.v1.AllocationStatu
    * @generated from field: optional uint64 ended_at_ms = 8;
    */
   endedAtMs?: bigint | undefined;
+
+  /**
+   * The weakest of its devices.
+   *
+   * @generated from field: astrago.agent.v1.EnforcementClass enforcement = 9;
+   */
+  enforcement: EnforcementClass;
 };
 
 /**
@@ -790,6 +1000,25 @@ export declare type GpuProcess = Message<"astrago.agent.v1.GpuProcess"> & {
    * @generated from field: optional string allocation = 7;
    */
   allocation?: string | undefined;
+
+  /**
+   * The pod it is in, by its cgroup; absent outside Kubernetes.
+   *
+   * @generated from field: optional string pod_uid = 8;
+   */
+  podUid?: string | undefined;
+
+  /**
+   * @generated from field: optional string container_id = 9;
+   */
+  containerId?: string | undefined;
+
+  /**
+   * A client of an MPS server, or the server itself.
+   *
+   * @generated from field: astrago.agent.v1.MpsRole mps_role = 10;
+   */
+  mpsRole: MpsRole;
 };
 
 /**
@@ -797,6 +1026,76 @@ export declare type GpuProcess = Message<"astrago.agent.v1.GpuProcess"> & {
  * Use `create(GpuProcessSchema)` to create a new message.
  */
 export declare const GpuProcessSchema: GenMessage<GpuProcess>;
+
+/**
+ * @generated from message astrago.agent.v1.EnforcementReport
+ */
+export declare type EnforcementReport = Message<"astrago.agent.v1.EnforcementReport"> & {
+  /**
+   * The latest, oldest first; as many as the agent keeps.
+   *
+   * @generated from field: repeated astrago.agent.v1.EnforcementAction actions = 1;
+   */
+  actions: EnforcementAction[];
+};
+
+/**
+ * Describes the message astrago.agent.v1.EnforcementReport.
+ * Use `create(EnforcementReportSchema)` to create a new message.
+ */
+export declare const EnforcementReportSchema: GenMessage<EnforcementReport>;
+
+/**
+ * Something that was found, and what was done about it.
+ *
+ * @generated from message astrago.agent.v1.EnforcementAction
+ */
+export declare type EnforcementAction = Message<"astrago.agent.v1.EnforcementAction"> & {
+  /**
+   * @generated from field: uint64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * A condition kind: "foreign-process", "outside-allocation" or "memory-over-share".
+   *
+   * @generated from field: string finding = 2;
+   */
+  finding: string;
+
+  /**
+   * @generated from field: astrago.agent.v1.EnforcementDeed deed = 3;
+   */
+  deed: EnforcementDeed;
+
+  /**
+   * @generated from field: string gpu_uuid = 4;
+   */
+  gpuUuid: string;
+
+  /**
+   * @generated from field: uint32 pid = 5;
+   */
+  pid: number;
+
+  /**
+   * @generated from field: optional string allocation = 6;
+   */
+  allocation?: string | undefined;
+
+  /**
+   * For a person; never parsed.
+   *
+   * @generated from field: string detail = 7;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message astrago.agent.v1.EnforcementAction.
+ * Use `create(EnforcementActionSchema)` to create a new message.
+ */
+export declare const EnforcementActionSchema: GenMessage<EnforcementAction>;
 
 /**
  * @generated from message astrago.agent.v1.ReadingReport
@@ -811,6 +1110,11 @@ export declare type ReadingReport = Message<"astrago.agent.v1.ReadingReport"> & 
    * @generated from field: repeated astrago.agent.v1.GpuReading readings = 2;
    */
   readings: GpuReading[];
+
+  /**
+   * @generated from field: repeated astrago.agent.v1.SliceReading slices = 3;
+   */
+  slices: SliceReading[];
 };
 
 /**
@@ -818,6 +1122,39 @@ export declare type ReadingReport = Message<"astrago.agent.v1.ReadingReport"> & 
  * Use `create(ReadingReportSchema)` to create a new message.
  */
 export declare const ReadingReportSchema: GenMessage<ReadingReport>;
+
+/**
+ * Memory of one GPU instance. A value that was not measured is absent, never 0.
+ *
+ * @generated from message astrago.agent.v1.SliceReading
+ */
+export declare type SliceReading = Message<"astrago.agent.v1.SliceReading"> & {
+  /**
+   * @generated from field: string gpu_uuid = 1;
+   */
+  gpuUuid: string;
+
+  /**
+   * @generated from field: uint32 gpu_instance_id = 2;
+   */
+  gpuInstanceId: number;
+
+  /**
+   * @generated from field: optional uint64 memory_used_bytes = 3;
+   */
+  memoryUsedBytes?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 memory_total_bytes = 4;
+   */
+  memoryTotalBytes?: bigint | undefined;
+};
+
+/**
+ * Describes the message astrago.agent.v1.SliceReading.
+ * Use `create(SliceReadingSchema)` to create a new message.
+ */
+export declare const SliceReadingSchema: GenMessage<SliceReading>;
 
 /**
  * One sample of one GPU. A value that was not measured is absent, never 0.
@@ -1059,6 +1396,112 @@ export enum RefusalReason {
 export declare const RefusalReasonSchema: GenEnum<RefusalReason>;
 
 /**
+ * @generated from enum astrago.agent.v1.EnforcementMode
+ */
+export enum EnforcementMode {
+  /**
+   * As OBSERVE.
+   *
+   * @generated from enum value: ENFORCEMENT_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: ENFORCEMENT_MODE_OBSERVE = 1;
+   */
+  OBSERVE = 1,
+
+  /**
+   * @generated from enum value: ENFORCEMENT_MODE_NOTIFY = 2;
+   */
+  NOTIFY = 2,
+
+  /**
+   * @generated from enum value: ENFORCEMENT_MODE_TERMINATE = 3;
+   */
+  TERMINATE = 3,
+}
+
+/**
+ * Describes the enum astrago.agent.v1.EnforcementMode.
+ */
+export declare const EnforcementModeSchema: GenEnum<EnforcementMode>;
+
+/**
+ * @generated from enum astrago.agent.v1.MpsDaemonState
+ */
+export enum MpsDaemonState {
+  /**
+   * @generated from enum value: MPS_DAEMON_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: MPS_DAEMON_STATE_STARTING = 1;
+   */
+  STARTING = 1,
+
+  /**
+   * @generated from enum value: MPS_DAEMON_STATE_READY = 2;
+   */
+  READY = 2,
+
+  /**
+   * A client has met a fatal fault; the server lets its clients end before a new one starts.
+   *
+   * @generated from enum value: MPS_DAEMON_STATE_FAULT = 3;
+   */
+  FAULT = 3,
+
+  /**
+   * @generated from enum value: MPS_DAEMON_STATE_FAILED = 4;
+   */
+  FAILED = 4,
+
+  /**
+   * @generated from enum value: MPS_DAEMON_STATE_STOPPING = 5;
+   */
+  STOPPING = 5,
+}
+
+/**
+ * Describes the enum astrago.agent.v1.MpsDaemonState.
+ */
+export declare const MpsDaemonStateSchema: GenEnum<MpsDaemonState>;
+
+/**
+ * @generated from enum astrago.agent.v1.EnforcementClass
+ */
+export enum EnforcementClass {
+  /**
+   * An allocation without devices.
+   *
+   * @generated from enum value: ENFORCEMENT_CLASS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: ENFORCEMENT_CLASS_HARDWARE = 1;
+   */
+  HARDWARE = 1,
+
+  /**
+   * @generated from enum value: ENFORCEMENT_CLASS_DRIVER = 2;
+   */
+  DRIVER = 2,
+
+  /**
+   * @generated from enum value: ENFORCEMENT_CLASS_ADVISORY = 3;
+   */
+  ADVISORY = 3,
+}
+
+/**
+ * Describes the enum astrago.agent.v1.EnforcementClass.
+ */
+export declare const EnforcementClassSchema: GenEnum<EnforcementClass>;
+
+/**
  * @generated from enum astrago.agent.v1.AllocationState
  */
 export enum AllocationState {
@@ -1165,6 +1608,68 @@ export enum FailureReason {
  * Describes the enum astrago.agent.v1.FailureReason.
  */
 export declare const FailureReasonSchema: GenEnum<FailureReason>;
+
+/**
+ * @generated from enum astrago.agent.v1.MpsRole
+ */
+export enum MpsRole {
+  /**
+   * @generated from enum value: MPS_ROLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: MPS_ROLE_CLIENT = 1;
+   */
+  CLIENT = 1,
+
+  /**
+   * @generated from enum value: MPS_ROLE_SERVER = 2;
+   */
+  SERVER = 2,
+}
+
+/**
+ * Describes the enum astrago.agent.v1.MpsRole.
+ */
+export declare const MpsRoleSchema: GenEnum<MpsRole>;
+
+/**
+ * @generated from enum astrago.agent.v1.EnforcementDeed
+ */
+export enum EnforcementDeed {
+  /**
+   * @generated from enum value: ENFORCEMENT_DEED_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: ENFORCEMENT_DEED_NOTIFIED = 1;
+   */
+  NOTIFIED = 1,
+
+  /**
+   * @generated from enum value: ENFORCEMENT_DEED_TERMINATED = 2;
+   */
+  TERMINATED = 2,
+
+  /**
+   * @generated from enum value: ENFORCEMENT_DEED_KILLED = 3;
+   */
+  KILLED = 3,
+
+  /**
+   * The policy would have ended it, and something forbade it: see the detail.
+   *
+   * @generated from enum value: ENFORCEMENT_DEED_HELD_BACK = 4;
+   */
+  HELD_BACK = 4,
+}
+
+/**
+ * Describes the enum astrago.agent.v1.EnforcementDeed.
+ */
+export declare const EnforcementDeedSchema: GenEnum<EnforcementDeed>;
 
 /**
  * What the controller says to the agent of one node, and what the agent says back.

@@ -8,7 +8,7 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/
  * Describes the file astrago/agent/v1/node_agent.proto.
  */
 export const file_astrago_agent_v1_node_agent = /*@__PURE__*/
-  fileDesc("CiFhc3RyYWdvL2FnZW50L3YxL25vZGVfYWdlbnQucHJvdG8SEGFzdHJhZ28uYWdlbnQudjEiPwoMQXBwbHlSZXF1ZXN0Ei8KB2Rlc2lyZWQYASABKAsyHi5hc3RyYWdvLmFnZW50LnYxLkRlc2lyZWRTdGF0ZSJ3Cg1BcHBseVJlc3BvbnNlEi4KCGFjY2VwdGVkGAEgASgLMhouYXN0cmFnby5hZ2VudC52MS5BY2NlcHRlZEgAEiwKB3JlZnVzZWQYAiABKAsyGS5hc3RyYWdvLmFnZW50LnYxLlJlZnVzZWRIAEIICgZhbnN3ZXIiCgoIQWNjZXB0ZWQibQoHUmVmdXNlZBIvCgZyZWFzb24YASABKA4yHy5hc3RyYWdvLmFnZW50LnYxLlJlZnVzYWxSZWFzb24SDgoGZGV0YWlsGAIgASgJEg0KBWVwb2NoGAMgASgEEhIKCmdlbmVyYXRpb24YBCABKAQilwEKDERlc2lyZWRTdGF0ZRINCgVlcG9jaBgBIAEoBBISCgpnZW5lcmF0aW9uGAIgASgEEioKBGdwdXMYAyADKAsyHC5hc3RyYWdvLmFnZW50LnYxLkRlc2lyZWRHcHUSOAoLYWxsb2NhdGlvbnMYBCADKAsyIy5hc3RyYWdvLmFnZW50LnYxLkRlc2lyZWRBbGxvY2F0aW9uIoABCgpEZXNpcmVkR3B1EgwKBHV1aWQYASABKAkSLgoFd2hvbGUYAiABKAsyHS5hc3RyYWdvLmFnZW50LnYxLldob2xlTGF5b3V0SAASKgoDbWlnGAMgASgLMhsuYXN0cmFnby5hZ2VudC52MS5NaWdMYXlvdXRIAEIICgZsYXlvdXQiDQoLV2hvbGVMYXlvdXQiOgoJTWlnTGF5b3V0Ei0KBnNsaWNlcxgBIAMoCzIdLmFzdHJhZ28uYWdlbnQudjEuV2FudGVkU2xpY2UiLQoLV2FudGVkU2xpY2USDwoHcHJvZmlsZRgBIAEoCRINCgVzdGFydBgCIAEoDSLcAQoRRGVzaXJlZEFsbG9jYXRpb24SCgoCaWQYASABKAkSEAoId29ya2xvYWQYAiABKAkSEQoJd29ya3NwYWNlGAMgASgJEjIKB2RldmljZXMYBCADKAsyIS5hc3RyYWdvLmFnZW50LnYxLkFsbG9jYXRlZERldmljZRIqCgNydW4YBSABKAsyGy5hc3RyYWdvLmFnZW50LnYxLlJ1bkludGVudEgAEiwKBHN0b3AYBiABKAsyHC5hc3RyYWdvLmFnZW50LnYxLlN0b3BJbnRlbnRIAEIICgZpbnRlbnQiYAoPQWxsb2NhdGVkRGV2aWNlEhAKCGdwdV91dWlkGAEgASgJEjEKBXNsaWNlGAIgASgLMh0uYXN0cmFnby5hZ2VudC52MS5XYW50ZWRTbGljZUgAiAEBQggKBl9zbGljZSLJAQoJUnVuSW50ZW50Eg8KB2NvbW1hbmQYASADKAkSQQoLZW52aXJvbm1lbnQYAiADKAsyLC5hc3RyYWdvLmFnZW50LnYxLlJ1bkludGVudC5FbnZpcm9ubWVudEVudHJ5Eh4KEXdvcmtpbmdfZGlyZWN0b3J5GAMgASgJSACIAQEaMgoQRW52aXJvbm1lbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhQKEl93b3JraW5nX2RpcmVjdG9yeSIjCgpTdG9wSW50ZW50EhUKDWdyYWNlX3NlY29uZHMYASABKA0iDgoMV2F0Y2hSZXF1ZXN0IvEBCg1XYXRjaFJlc3BvbnNlEjAKCWludmVudG9yeRgBIAEoCzIbLmFzdHJhZ28uYWdlbnQudjEuSW52ZW50b3J5SAASOQoLYWxsb2NhdGlvbnMYAiABKAsyIi5hc3RyYWdvLmFnZW50LnYxLkFsbG9jYXRpb25SZXBvcnRIABI0Cglwcm9jZXNzZXMYAyABKAsyHy5hc3RyYWdvLmFnZW50LnYxLlByb2Nlc3NSZXBvcnRIABIzCghyZWFkaW5ncxgEIAEoCzIfLmFzdHJhZ28uYWdlbnQudjEuUmVhZGluZ1JlcG9ydEgAQggKBnJlcG9ydCKpAgoJSW52ZW50b3J5EgwKBG5vZGUYASABKAkSDwoHYm9vdF9pZBgCIAEoCRIVCg1hZ2VudF92ZXJzaW9uGAMgASgJEhsKDmRyaXZlcl92ZXJzaW9uGAQgASgJSACIAQESEQoJY3B1X21pbGxpGAUgASgNEhIKCm1lbW9yeV9taWIYBiABKA0SIwoEZ3B1cxgHIAMoCzIVLmFzdHJhZ28uYWdlbnQudjEuR3B1Eg0KBWVwb2NoGAggASgEEhIKCmdlbmVyYXRpb24YCSABKAQSFgoOb2JzZXJ2ZWRfYXRfbXMYCiABKAQSLwoKY29uZGl0aW9ucxgLIAMoCzIbLmFzdHJhZ28uYWdlbnQudjEuQ29uZGl0aW9uQhEKD19kcml2ZXJfdmVyc2lvbiK4AgoDR3B1EgwKBHV1aWQYASABKAkSDQoFaW5kZXgYAiABKA0SDQoFbW9kZWwYAyABKAkSEgoKcGNpX2J1c19pZBgEIAEoCRISCgptZW1vcnlfbWliGAUgASgNEhMKC21pZ19jYXBhYmxlGAYgASgIEhMKC21pZ19lbmFibGVkGAcgASgIEhgKC21pZ19wZW5kaW5nGAggASgISACIAQESKwoIcHJvZmlsZXMYCSADKAsyGS5hc3RyYWdvLmFnZW50LnYxLlByb2ZpbGUSKwoGc2xpY2VzGAogAygLMhsuYXN0cmFnby5hZ2VudC52MS5MaXZlU2xpY2USLwoKY29uZGl0aW9ucxgLIAMoCzIbLmFzdHJhZ28uYWdlbnQudjEuQ29uZGl0aW9uQg4KDF9taWdfcGVuZGluZyKZAQoHUHJvZmlsZRIMCgRuYW1lGAEgASgJEh8KF2dwdV9pbnN0YW5jZV9wcm9maWxlX2lkGAIgASgNEhYKDmNvbXB1dGVfc2xpY2VzGAMgASgNEgwKBHNpemUYBCABKA0SDgoGc3RhcnRzGAUgAygNEhUKDWluc3RhbmNlc19tYXgYBiABKA0SEgoKbWVtb3J5X21pYhgHIAEoDSKwAQoJTGl2ZVNsaWNlEg8KB3Byb2ZpbGUYASABKAkSDQoFc3RhcnQYAiABKA0SDAoEc2l6ZRgDIAEoDRIXCg9ncHVfaW5zdGFuY2VfaWQYBCABKA0SIAoTY29tcHV0ZV9pbnN0YW5jZV9pZBgFIAEoDUgAiAEBEhUKCG1pZ191dWlkGAYgASgJSAGIAQFCFgoUX2NvbXB1dGVfaW5zdGFuY2VfaWRCCwoJX21pZ191dWlkIjsKCUNvbmRpdGlvbhIMCgRraW5kGAEgASgJEg4KBmRldGFpbBgCIAEoCRIQCghzaW5jZV9tcxgDIAEoBCJLChBBbGxvY2F0aW9uUmVwb3J0EjcKC2FsbG9jYXRpb25zGAEgAygLMiIuYXN0cmFnby5hZ2VudC52MS5BbGxvY2F0aW9uU3RhdHVzIqICChBBbGxvY2F0aW9uU3RhdHVzEgoKAmlkGAEgASgJEhAKCHdvcmtsb2FkGAIgASgJEjAKBXN0YXRlGAMgASgOMiEuYXN0cmFnby5hZ2VudC52MS5BbGxvY2F0aW9uU3RhdGUSFgoJZXhpdF9jb2RlGAQgASgFSACIAQESMAoHZmFpbHVyZRgFIAEoDjIfLmFzdHJhZ28uYWdlbnQudjEuRmFpbHVyZVJlYXNvbhIOCgZkZXRhaWwYBiABKAkSGgoNc3RhcnRlZF9hdF9tcxgHIAEoBEgBiAEBEhgKC2VuZGVkX2F0X21zGAggASgESAKIAQFCDAoKX2V4aXRfY29kZUIQCg5fc3RhcnRlZF9hdF9tc0IOCgxfZW5kZWRfYXRfbXMiQAoNUHJvY2Vzc1JlcG9ydBIvCglwcm9jZXNzZXMYASADKAsyHC5hc3RyYWdvLmFnZW50LnYxLkdwdVByb2Nlc3Mi/wEKCkdwdVByb2Nlc3MSEAoIZ3B1X3V1aWQYASABKAkSHAoPZ3B1X2luc3RhbmNlX2lkGAIgASgNSACIAQESIAoTY29tcHV0ZV9pbnN0YW5jZV9pZBgDIAEoDUgBiAEBEgsKA3BpZBgEIAEoDRIMCgRuYW1lGAUgASgJEhwKD3VzZWRfbWVtb3J5X21pYhgGIAEoDUgCiAEBEhcKCmFsbG9jYXRpb24YByABKAlIA4gBAUISChBfZ3B1X2luc3RhbmNlX2lkQhYKFF9jb21wdXRlX2luc3RhbmNlX2lkQhIKEF91c2VkX21lbW9yeV9taWJCDQoLX2FsbG9jYXRpb24iVwoNUmVhZGluZ1JlcG9ydBIWCg5vYnNlcnZlZF9hdF9tcxgBIAEoBBIuCghyZWFkaW5ncxgCIAMoCzIcLmFzdHJhZ28uYWdlbnQudjEuR3B1UmVhZGluZyLqAQoKR3B1UmVhZGluZxIQCghncHVfdXVpZBgBIAEoCRIeChF1dGlsaXphdGlvbl9yYXRpbxgCIAEoAUgAiAEBEhwKD21lbW9yeV91c2VkX21pYhgDIAEoDUgBiAEBEiAKE3RlbXBlcmF0dXJlX2NlbHNpdXMYBCABKAFIAogBARIYCgtwb3dlcl93YXR0cxgFIAEoAUgDiAEBQhQKEl91dGlsaXphdGlvbl9yYXRpb0ISChBfbWVtb3J5X3VzZWRfbWliQhYKFF90ZW1wZXJhdHVyZV9jZWxzaXVzQg4KDF9wb3dlcl93YXR0cyJBCgtMb2dzUmVxdWVzdBISCgphbGxvY2F0aW9uGAEgASgJEg4KBm9mZnNldBgCIAEoBBIOCgZmb2xsb3cYAyABKAgiHQoMTG9nc1Jlc3BvbnNlEg0KBWNodW5rGAEgASgMIoEBCgtFeGVjUmVxdWVzdBIsCgVzdGFydBgBIAEoCzIbLmFzdHJhZ28uYWdlbnQudjEuRXhlY1N0YXJ0SAASDwoFc3RkaW4YAiABKAxIABIoCgNlbmQYAyABKAsyGS5hc3RyYWdvLmFnZW50LnYxLkV4ZWNFbmRIAEIJCgdtZXNzYWdlIjAKCUV4ZWNTdGFydBISCgphbGxvY2F0aW9uGAEgASgJEg8KB2NvbW1hbmQYAiADKAkiCQoHRXhlY0VuZCJSCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSABCCQoHbWVzc2FnZSrbAQoNUmVmdXNhbFJlYXNvbhIeChpSRUZVU0FMX1JFQVNPTl9VTlNQRUNJRklFRBAAEh4KGlJFRlVTQUxfUkVBU09OX1NUQUxFX0VQT0NIEAESIwofUkVGVVNBTF9SRUFTT05fU1RBTEVfR0VORVJBVElPThACEiIKHlJFRlVTQUxfUkVBU09OX0NPTlRFTlRfRElGRkVSUxADEhoKFlJFRlVTQUxfUkVBU09OX0lOVkFMSUQQBBIlCiFSRUZVU0FMX1JFQVNPTl9MRURHRVJfVU5BVkFJTEFCTEUQBSrKAQoPQWxsb2NhdGlvblN0YXRlEiAKHEFMTE9DQVRJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIeChpBTExPQ0FUSU9OX1NUQVRFX1BSRVBBUklORxABEhwKGEFMTE9DQVRJT05fU1RBVEVfUlVOTklORxACEh0KGUFMTE9DQVRJT05fU1RBVEVfU1RPUFBJTkcQAxIbChdBTExPQ0FUSU9OX1NUQVRFX0VYSVRFRBAEEhsKF0FMTE9DQVRJT05fU1RBVEVfRkFJTEVEEAUqlgIKDUZhaWx1cmVSZWFzb24SHgoaRkFJTFVSRV9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxGQUlMVVJFX1JFQVNPTl9DUkVBVEVfRkFJTEVEEAESHQoZRkFJTFVSRV9SRUFTT05fR1BVX0lOX1VTRRACEh8KG0ZBSUxVUkVfUkVBU09OX1NUQVJUX0ZBSUxFRBADEh8KG0ZBSUxVUkVfUkVBU09OX1BST0NFU1NfTE9TVBAEEiAKHEZBSUxVUkVfUkVBU09OX05PREVfUkVCT09URUQQBRIeChpGQUlMVVJFX1JFQVNPTl9ERVZJQ0VfTE9TVBAGEiAKHEZBSUxVUkVfUkVBU09OX05FVkVSX1NUQVJURUQQBzK1AgoJTm9kZUFnZW50EkgKBUFwcGx5Eh4uYXN0cmFnby5hZ2VudC52MS5BcHBseVJlcXVlc3QaHy5hc3RyYWdvLmFnZW50LnYxLkFwcGx5UmVzcG9uc2USSgoFV2F0Y2gSHi5hc3RyYWdvLmFnZW50LnYxLldhdGNoUmVxdWVzdBofLmFzdHJhZ28uYWdlbnQudjEuV2F0Y2hSZXNwb25zZTABEkcKBExvZ3MSHS5hc3RyYWdvLmFnZW50LnYxLkxvZ3NSZXF1ZXN0Gh4uYXN0cmFnby5hZ2VudC52MS5Mb2dzUmVzcG9uc2UwARJJCgRFeGVjEh0uYXN0cmFnby5hZ2VudC52MS5FeGVjUmVxdWVzdBoeLmFzdHJhZ28uYWdlbnQudjEuRXhlY1Jlc3BvbnNlKAEwAWIGcHJvdG8z");
+  fileDesc("CiFhc3RyYWdvL2FnZW50L3YxL25vZGVfYWdlbnQucHJvdG8SEGFzdHJhZ28uYWdlbnQudjEiPwoMQXBwbHlSZXF1ZXN0Ei8KB2Rlc2lyZWQYASABKAsyHi5hc3RyYWdvLmFnZW50LnYxLkRlc2lyZWRTdGF0ZSJ3Cg1BcHBseVJlc3BvbnNlEi4KCGFjY2VwdGVkGAEgASgLMhouYXN0cmFnby5hZ2VudC52MS5BY2NlcHRlZEgAEiwKB3JlZnVzZWQYAiABKAsyGS5hc3RyYWdvLmFnZW50LnYxLlJlZnVzZWRIAEIICgZhbnN3ZXIiCgoIQWNjZXB0ZWQibQoHUmVmdXNlZBIvCgZyZWFzb24YASABKA4yHy5hc3RyYWdvLmFnZW50LnYxLlJlZnVzYWxSZWFzb24SDgoGZGV0YWlsGAIgASgJEg0KBWVwb2NoGAMgASgEEhIKCmdlbmVyYXRpb24YBCABKAQi5gEKDERlc2lyZWRTdGF0ZRINCgVlcG9jaBgBIAEoBBISCgpnZW5lcmF0aW9uGAIgASgEEioKBGdwdXMYAyADKAsyHC5hc3RyYWdvLmFnZW50LnYxLkRlc2lyZWRHcHUSOAoLYWxsb2NhdGlvbnMYBCADKAsyIy5hc3RyYWdvLmFnZW50LnYxLkRlc2lyZWRBbGxvY2F0aW9uEj0KC2VuZm9yY2VtZW50GAUgASgLMiMuYXN0cmFnby5hZ2VudC52MS5FbmZvcmNlbWVudFBvbGljeUgAiAEBQg4KDF9lbmZvcmNlbWVudCLjAQoRRW5mb3JjZW1lbnRQb2xpY3kSOgoPZm9yZWlnbl9wcm9jZXNzGAEgASgOMiEuYXN0cmFnby5hZ2VudC52MS5FbmZvcmNlbWVudE1vZGUSPQoSb3V0c2lkZV9hbGxvY2F0aW9uGAIgASgOMiEuYXN0cmFnby5hZ2VudC52MS5FbmZvcmNlbWVudE1vZGUSPAoRbWVtb3J5X292ZXJfc2hhcmUYAyABKA4yIS5hc3RyYWdvLmFnZW50LnYxLkVuZm9yY2VtZW50TW9kZRIVCg1ncmFjZV9zZWNvbmRzGAQgASgNIoABCgpEZXNpcmVkR3B1EgwKBHV1aWQYASABKAkSLgoFd2hvbGUYAiABKAsyHS5hc3RyYWdvLmFnZW50LnYxLldob2xlTGF5b3V0SAASKgoDbWlnGAMgASgLMhsuYXN0cmFnby5hZ2VudC52MS5NaWdMYXlvdXRIAEIICgZsYXlvdXQiDQoLV2hvbGVMYXlvdXQiOgoJTWlnTGF5b3V0Ei0KBnNsaWNlcxgBIAMoCzIdLmFzdHJhZ28uYWdlbnQudjEuV2FudGVkU2xpY2UiLQoLV2FudGVkU2xpY2USDwoHcHJvZmlsZRgBIAEoCRINCgVzdGFydBgCIAEoDSLcAQoRRGVzaXJlZEFsbG9jYXRpb24SCgoCaWQYASABKAkSEAoId29ya2xvYWQYAiABKAkSEQoJd29ya3NwYWNlGAMgASgJEjIKB2RldmljZXMYBCADKAsyIS5hc3RyYWdvLmFnZW50LnYxLkFsbG9jYXRlZERldmljZRIqCgNydW4YBSABKAsyGy5hc3RyYWdvLmFnZW50LnYxLlJ1bkludGVudEgAEiwKBHN0b3AYBiABKAsyHC5hc3RyYWdvLmFnZW50LnYxLlN0b3BJbnRlbnRIAEIICgZpbnRlbnQijwIKD0FsbG9jYXRlZERldmljZRIQCghncHVfdXVpZBgBIAEoCRIxCgVzbGljZRgCIAEoCzIdLmFzdHJhZ28uYWdlbnQudjEuV2FudGVkU2xpY2VIAYgBARI/ChFleGNsdXNpdmVfcHJvY2VzcxgDIAEoCzIiLmFzdHJhZ28uYWdlbnQudjEuRXhjbHVzaXZlUHJvY2Vzc0gAEikKA21wcxgEIAEoCzIaLmFzdHJhZ28uYWdlbnQudjEuTXBzU2hhcmVIABI4Cgt0aW1lX3NsaWNlZBgFIAEoCzIhLmFzdHJhZ28uYWdlbnQudjEuVGltZVNsaWNlZFNoYXJlSABCBwoFc2hhcmVCCAoGX3NsaWNlIhIKEEV4Y2x1c2l2ZVByb2Nlc3MiQQoITXBzU2hhcmUSDQoFbWlsbGkYASABKA0SFwoKbWVtb3J5X21pYhgCIAEoDUgAiAEBQg0KC19tZW1vcnlfbWliIiAKD1RpbWVTbGljZWRTaGFyZRINCgVtaWxsaRgBIAEoDSKLAgoJUnVuSW50ZW50Eg8KB2NvbW1hbmQYASADKAkSQQoLZW52aXJvbm1lbnQYAiADKAsyLC5hc3RyYWdvLmFnZW50LnYxLlJ1bkludGVudC5FbnZpcm9ubWVudEVudHJ5Eh4KEXdvcmtpbmdfZGlyZWN0b3J5GAMgASgJSACIAQESNQoGbGltaXRzGAQgASgLMiAuYXN0cmFnby5hZ2VudC52MS5SZXNvdXJjZUxpbWl0c0gBiAEBGjIKEEVudmlyb25tZW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIUChJfd29ya2luZ19kaXJlY3RvcnlCCQoHX2xpbWl0cyKsAQoOUmVzb3VyY2VMaW1pdHMSFgoJY3B1X21pbGxpGAEgASgNSACIAQESFwoKbWVtb3J5X21pYhgCIAEoDUgBiAEBEhYKCXByb2Nlc3NlcxgDIAEoDUgCiAEBEhcKCm9wZW5fZmlsZXMYBCABKA1IA4gBAUIMCgpfY3B1X21pbGxpQg0KC19tZW1vcnlfbWliQgwKCl9wcm9jZXNzZXNCDQoLX29wZW5fZmlsZXMiIwoKU3RvcEludGVudBIVCg1ncmFjZV9zZWNvbmRzGAEgASgNIg4KDFdhdGNoUmVxdWVzdCKtAgoNV2F0Y2hSZXNwb25zZRIwCglpbnZlbnRvcnkYASABKAsyGy5hc3RyYWdvLmFnZW50LnYxLkludmVudG9yeUgAEjkKC2FsbG9jYXRpb25zGAIgASgLMiIuYXN0cmFnby5hZ2VudC52MS5BbGxvY2F0aW9uUmVwb3J0SAASNAoJcHJvY2Vzc2VzGAMgASgLMh8uYXN0cmFnby5hZ2VudC52MS5Qcm9jZXNzUmVwb3J0SAASMwoIcmVhZGluZ3MYBCABKAsyHy5hc3RyYWdvLmFnZW50LnYxLlJlYWRpbmdSZXBvcnRIABI6CgtlbmZvcmNlbWVudBgFIAEoCzIjLmFzdHJhZ28uYWdlbnQudjEuRW5mb3JjZW1lbnRSZXBvcnRIAEIICgZyZXBvcnQiqQIKCUludmVudG9yeRIMCgRub2RlGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSFQoNYWdlbnRfdmVyc2lvbhgDIAEoCRIbCg5kcml2ZXJfdmVyc2lvbhgEIAEoCUgAiAEBEhEKCWNwdV9taWxsaRgFIAEoDRISCgptZW1vcnlfbWliGAYgASgNEiMKBGdwdXMYByADKAsyFS5hc3RyYWdvLmFnZW50LnYxLkdwdRINCgVlcG9jaBgIIAEoBBISCgpnZW5lcmF0aW9uGAkgASgEEhYKDm9ic2VydmVkX2F0X21zGAogASgEEi8KCmNvbmRpdGlvbnMYCyADKAsyGy5hc3RyYWdvLmFnZW50LnYxLkNvbmRpdGlvbkIRCg9fZHJpdmVyX3ZlcnNpb24i6gIKA0dwdRIMCgR1dWlkGAEgASgJEg0KBWluZGV4GAIgASgNEg0KBW1vZGVsGAMgASgJEhIKCnBjaV9idXNfaWQYBCABKAkSEgoKbWVtb3J5X21pYhgFIAEoDRITCgttaWdfY2FwYWJsZRgGIAEoCBITCgttaWdfZW5hYmxlZBgHIAEoCBIYCgttaWdfcGVuZGluZxgIIAEoCEgAiAEBEisKCHByb2ZpbGVzGAkgAygLMhkuYXN0cmFnby5hZ2VudC52MS5Qcm9maWxlEisKBnNsaWNlcxgKIAMoCzIbLmFzdHJhZ28uYWdlbnQudjEuTGl2ZVNsaWNlEi8KCmNvbmRpdGlvbnMYCyADKAsyGy5hc3RyYWdvLmFnZW50LnYxLkNvbmRpdGlvbhIwCgttcHNfZGFlbW9ucxgMIAMoCzIbLmFzdHJhZ28uYWdlbnQudjEuTXBzRGFlbW9uQg4KDF9taWdfcGVuZGluZyJhCglNcHNEYWVtb24SDgoGZGV2aWNlGAEgASgJEi8KBXN0YXRlGAIgASgOMiAuYXN0cmFnby5hZ2VudC52MS5NcHNEYWVtb25TdGF0ZRITCgtjbGllbnRfcGlkcxgDIAMoDSKZAQoHUHJvZmlsZRIMCgRuYW1lGAEgASgJEh8KF2dwdV9pbnN0YW5jZV9wcm9maWxlX2lkGAIgASgNEhYKDmNvbXB1dGVfc2xpY2VzGAMgASgNEgwKBHNpemUYBCABKA0SDgoGc3RhcnRzGAUgAygNEhUKDWluc3RhbmNlc19tYXgYBiABKA0SEgoKbWVtb3J5X21pYhgHIAEoDSKwAQoJTGl2ZVNsaWNlEg8KB3Byb2ZpbGUYASABKAkSDQoFc3RhcnQYAiABKA0SDAoEc2l6ZRgDIAEoDRIXCg9ncHVfaW5zdGFuY2VfaWQYBCABKA0SIAoTY29tcHV0ZV9pbnN0YW5jZV9pZBgFIAEoDUgAiAEBEhUKCG1pZ191dWlkGAYgASgJSAGIAQFCFgoUX2NvbXB1dGVfaW5zdGFuY2VfaWRCCwoJX21pZ191dWlkIjsKCUNvbmRpdGlvbhIMCgRraW5kGAEgASgJEg4KBmRldGFpbBgCIAEoCRIQCghzaW5jZV9tcxgDIAEoBCJLChBBbGxvY2F0aW9uUmVwb3J0EjcKC2FsbG9jYXRpb25zGAEgAygLMiIuYXN0cmFnby5hZ2VudC52MS5BbGxvY2F0aW9uU3RhdHVzItsCChBBbGxvY2F0aW9uU3RhdHVzEgoKAmlkGAEgASgJEhAKCHdvcmtsb2FkGAIgASgJEjAKBXN0YXRlGAMgASgOMiEuYXN0cmFnby5hZ2VudC52MS5BbGxvY2F0aW9uU3RhdGUSFgoJZXhpdF9jb2RlGAQgASgFSACIAQESMAoHZmFpbHVyZRgFIAEoDjIfLmFzdHJhZ28uYWdlbnQudjEuRmFpbHVyZVJlYXNvbhIOCgZkZXRhaWwYBiABKAkSGgoNc3RhcnRlZF9hdF9tcxgHIAEoBEgBiAEBEhgKC2VuZGVkX2F0X21zGAggASgESAKIAQESNwoLZW5mb3JjZW1lbnQYCSABKA4yIi5hc3RyYWdvLmFnZW50LnYxLkVuZm9yY2VtZW50Q2xhc3NCDAoKX2V4aXRfY29kZUIQCg5fc3RhcnRlZF9hdF9tc0IOCgxfZW5kZWRfYXRfbXMiQAoNUHJvY2Vzc1JlcG9ydBIvCglwcm9jZXNzZXMYASADKAsyHC5hc3RyYWdvLmFnZW50LnYxLkdwdVByb2Nlc3Mi+gIKCkdwdVByb2Nlc3MSEAoIZ3B1X3V1aWQYASABKAkSHAoPZ3B1X2luc3RhbmNlX2lkGAIgASgNSACIAQESIAoTY29tcHV0ZV9pbnN0YW5jZV9pZBgDIAEoDUgBiAEBEgsKA3BpZBgEIAEoDRIMCgRuYW1lGAUgASgJEhwKD3VzZWRfbWVtb3J5X21pYhgGIAEoDUgCiAEBEhcKCmFsbG9jYXRpb24YByABKAlIA4gBARIUCgdwb2RfdWlkGAggASgJSASIAQESGQoMY29udGFpbmVyX2lkGAkgASgJSAWIAQESKwoIbXBzX3JvbGUYCiABKA4yGS5hc3RyYWdvLmFnZW50LnYxLk1wc1JvbGVCEgoQX2dwdV9pbnN0YW5jZV9pZEIWChRfY29tcHV0ZV9pbnN0YW5jZV9pZEISChBfdXNlZF9tZW1vcnlfbWliQg0KC19hbGxvY2F0aW9uQgoKCF9wb2RfdWlkQg8KDV9jb250YWluZXJfaWQiSQoRRW5mb3JjZW1lbnRSZXBvcnQSNAoHYWN0aW9ucxgBIAMoCzIjLmFzdHJhZ28uYWdlbnQudjEuRW5mb3JjZW1lbnRBY3Rpb24iuwEKEUVuZm9yY2VtZW50QWN0aW9uEg0KBWF0X21zGAEgASgEEg8KB2ZpbmRpbmcYAiABKAkSLwoEZGVlZBgDIAEoDjIhLmFzdHJhZ28uYWdlbnQudjEuRW5mb3JjZW1lbnREZWVkEhAKCGdwdV91dWlkGAQgASgJEgsKA3BpZBgFIAEoDRIXCgphbGxvY2F0aW9uGAYgASgJSACIAQESDgoGZGV0YWlsGAcgASgJQg0KC19hbGxvY2F0aW9uIocBCg1SZWFkaW5nUmVwb3J0EhYKDm9ic2VydmVkX2F0X21zGAEgASgEEi4KCHJlYWRpbmdzGAIgAygLMhwuYXN0cmFnby5hZ2VudC52MS5HcHVSZWFkaW5nEi4KBnNsaWNlcxgDIAMoCzIeLmFzdHJhZ28uYWdlbnQudjEuU2xpY2VSZWFkaW5nIqcBCgxTbGljZVJlYWRpbmcSEAoIZ3B1X3V1aWQYASABKAkSFwoPZ3B1X2luc3RhbmNlX2lkGAIgASgNEh4KEW1lbW9yeV91c2VkX2J5dGVzGAMgASgESACIAQESHwoSbWVtb3J5X3RvdGFsX2J5dGVzGAQgASgESAGIAQFCFAoSX21lbW9yeV91c2VkX2J5dGVzQhUKE19tZW1vcnlfdG90YWxfYnl0ZXMi6gEKCkdwdVJlYWRpbmcSEAoIZ3B1X3V1aWQYASABKAkSHgoRdXRpbGl6YXRpb25fcmF0aW8YAiABKAFIAIgBARIcCg9tZW1vcnlfdXNlZF9taWIYAyABKA1IAYgBARIgChN0ZW1wZXJhdHVyZV9jZWxzaXVzGAQgASgBSAKIAQESGAoLcG93ZXJfd2F0dHMYBSABKAFIA4gBAUIUChJfdXRpbGl6YXRpb25fcmF0aW9CEgoQX21lbW9yeV91c2VkX21pYkIWChRfdGVtcGVyYXR1cmVfY2Vsc2l1c0IOCgxfcG93ZXJfd2F0dHMiQQoLTG9nc1JlcXVlc3QSEgoKYWxsb2NhdGlvbhgBIAEoCRIOCgZvZmZzZXQYAiABKAQSDgoGZm9sbG93GAMgASgIIh0KDExvZ3NSZXNwb25zZRINCgVjaHVuaxgBIAEoDCKBAQoLRXhlY1JlcXVlc3QSLAoFc3RhcnQYASABKAsyGy5hc3RyYWdvLmFnZW50LnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASKAoDZW5kGAMgASgLMhkuYXN0cmFnby5hZ2VudC52MS5FeGVjRW5kSABCCQoHbWVzc2FnZSIwCglFeGVjU3RhcnQSEgoKYWxsb2NhdGlvbhgBIAEoCRIPCgdjb21tYW5kGAIgAygJIgkKB0V4ZWNFbmQiUgoMRXhlY1Jlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB21lc3NhZ2Uq2wEKDVJlZnVzYWxSZWFzb24SHgoaUkVGVVNBTF9SRUFTT05fVU5TUEVDSUZJRUQQABIeChpSRUZVU0FMX1JFQVNPTl9TVEFMRV9FUE9DSBABEiMKH1JFRlVTQUxfUkVBU09OX1NUQUxFX0dFTkVSQVRJT04QAhIiCh5SRUZVU0FMX1JFQVNPTl9DT05URU5UX0RJRkZFUlMQAxIaChZSRUZVU0FMX1JFQVNPTl9JTlZBTElEEAQSJQohUkVGVVNBTF9SRUFTT05fTEVER0VSX1VOQVZBSUxBQkxFEAUqjgEKD0VuZm9yY2VtZW50TW9kZRIgChxFTkZPUkNFTUVOVF9NT0RFX1VOU1BFQ0lGSUVEEAASHAoYRU5GT1JDRU1FTlRfTU9ERV9PQlNFUlZFEAESGwoXRU5GT1JDRU1FTlRfTU9ERV9OT1RJRlkQAhIeChpFTkZPUkNFTUVOVF9NT0RFX1RFUk1JTkFURRADKsUBCg5NcHNEYWVtb25TdGF0ZRIgChxNUFNfREFFTU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZTVBTX0RBRU1PTl9TVEFURV9TVEFSVElORxABEhoKFk1QU19EQUVNT05fU1RBVEVfUkVBRFkQAhIaChZNUFNfREFFTU9OX1NUQVRFX0ZBVUxUEAMSGwoXTVBTX0RBRU1PTl9TVEFURV9GQUlMRUQQBBIdChlNUFNfREFFTU9OX1NUQVRFX1NUT1BQSU5HEAUqkwEKEEVuZm9yY2VtZW50Q2xhc3MSIQodRU5GT1JDRU1FTlRfQ0xBU1NfVU5TUEVDSUZJRUQQABIeChpFTkZPUkNFTUVOVF9DTEFTU19IQVJEV0FSRRABEhwKGEVORk9SQ0VNRU5UX0NMQVNTX0RSSVZFUhACEh4KGkVORk9SQ0VNRU5UX0NMQVNTX0FEVklTT1JZEAMqygEKD0FsbG9jYXRpb25TdGF0ZRIgChxBTExPQ0FUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASHgoaQUxMT0NBVElPTl9TVEFURV9QUkVQQVJJTkcQARIcChhBTExPQ0FUSU9OX1NUQVRFX1JVTk5JTkcQAhIdChlBTExPQ0FUSU9OX1NUQVRFX1NUT1BQSU5HEAMSGwoXQUxMT0NBVElPTl9TVEFURV9FWElURUQQBBIbChdBTExPQ0FUSU9OX1NUQVRFX0ZBSUxFRBAFKpYCCg1GYWlsdXJlUmVhc29uEh4KGkZBSUxVUkVfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocRkFJTFVSRV9SRUFTT05fQ1JFQVRFX0ZBSUxFRBABEh0KGUZBSUxVUkVfUkVBU09OX0dQVV9JTl9VU0UQAhIfChtGQUlMVVJFX1JFQVNPTl9TVEFSVF9GQUlMRUQQAxIfChtGQUlMVVJFX1JFQVNPTl9QUk9DRVNTX0xPU1QQBBIgChxGQUlMVVJFX1JFQVNPTl9OT0RFX1JFQk9PVEVEEAUSHgoaRkFJTFVSRV9SRUFTT05fREVWSUNFX0xPU1QQBhIgChxGQUlMVVJFX1JFQVNPTl9ORVZFUl9TVEFSVEVEEAcqTQoHTXBzUm9sZRIYChRNUFNfUk9MRV9VTlNQRUNJRklFRBAAEhMKD01QU19ST0xFX0NMSUVOVBABEhMKD01QU19ST0xFX1NFUlZFUhACKrABCg9FbmZvcmNlbWVudERlZWQSIAocRU5GT1JDRU1FTlRfREVFRF9VTlNQRUNJRklFRBAAEh0KGUVORk9SQ0VNRU5UX0RFRURfTk9USUZJRUQQARIfChtFTkZPUkNFTUVOVF9ERUVEX1RFUk1JTkFURUQQAhIbChdFTkZPUkNFTUVOVF9ERUVEX0tJTExFRBADEh4KGkVORk9SQ0VNRU5UX0RFRURfSEVMRF9CQUNLEAQytQIKCU5vZGVBZ2VudBJICgVBcHBseRIeLmFzdHJhZ28uYWdlbnQudjEuQXBwbHlSZXF1ZXN0Gh8uYXN0cmFnby5hZ2VudC52MS5BcHBseVJlc3BvbnNlEkoKBVdhdGNoEh4uYXN0cmFnby5hZ2VudC52MS5XYXRjaFJlcXVlc3QaHy5hc3RyYWdvLmFnZW50LnYxLldhdGNoUmVzcG9uc2UwARJHCgRMb2dzEh0uYXN0cmFnby5hZ2VudC52MS5Mb2dzUmVxdWVzdBoeLmFzdHJhZ28uYWdlbnQudjEuTG9nc1Jlc3BvbnNlMAESSQoERXhlYxIdLmFzdHJhZ28uYWdlbnQudjEuRXhlY1JlcXVlc3QaHi5hc3RyYWdvLmFnZW50LnYxLkV4ZWNSZXNwb25zZSgBMAFiBnByb3RvMw");
 
 /**
  * Describes the message astrago.agent.v1.ApplyRequest.
@@ -46,193 +46,256 @@ export const DesiredStateSchema = /*@__PURE__*/
   messageDesc(file_astrago_agent_v1_node_agent, 4);
 
 /**
+ * Describes the message astrago.agent.v1.EnforcementPolicy.
+ * Use `create(EnforcementPolicySchema)` to create a new message.
+ */
+export const EnforcementPolicySchema = /*@__PURE__*/
+  messageDesc(file_astrago_agent_v1_node_agent, 5);
+
+/**
  * Describes the message astrago.agent.v1.DesiredGpu.
  * Use `create(DesiredGpuSchema)` to create a new message.
  */
 export const DesiredGpuSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 5);
+  messageDesc(file_astrago_agent_v1_node_agent, 6);
 
 /**
  * Describes the message astrago.agent.v1.WholeLayout.
  * Use `create(WholeLayoutSchema)` to create a new message.
  */
 export const WholeLayoutSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 6);
+  messageDesc(file_astrago_agent_v1_node_agent, 7);
 
 /**
  * Describes the message astrago.agent.v1.MigLayout.
  * Use `create(MigLayoutSchema)` to create a new message.
  */
 export const MigLayoutSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 7);
+  messageDesc(file_astrago_agent_v1_node_agent, 8);
 
 /**
  * Describes the message astrago.agent.v1.WantedSlice.
  * Use `create(WantedSliceSchema)` to create a new message.
  */
 export const WantedSliceSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 8);
+  messageDesc(file_astrago_agent_v1_node_agent, 9);
 
 /**
  * Describes the message astrago.agent.v1.DesiredAllocation.
  * Use `create(DesiredAllocationSchema)` to create a new message.
  */
 export const DesiredAllocationSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 9);
+  messageDesc(file_astrago_agent_v1_node_agent, 10);
 
 /**
  * Describes the message astrago.agent.v1.AllocatedDevice.
  * Use `create(AllocatedDeviceSchema)` to create a new message.
  */
 export const AllocatedDeviceSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 10);
+  messageDesc(file_astrago_agent_v1_node_agent, 11);
+
+/**
+ * Describes the message astrago.agent.v1.ExclusiveProcess.
+ * Use `create(ExclusiveProcessSchema)` to create a new message.
+ */
+export const ExclusiveProcessSchema = /*@__PURE__*/
+  messageDesc(file_astrago_agent_v1_node_agent, 12);
+
+/**
+ * Describes the message astrago.agent.v1.MpsShare.
+ * Use `create(MpsShareSchema)` to create a new message.
+ */
+export const MpsShareSchema = /*@__PURE__*/
+  messageDesc(file_astrago_agent_v1_node_agent, 13);
+
+/**
+ * Describes the message astrago.agent.v1.TimeSlicedShare.
+ * Use `create(TimeSlicedShareSchema)` to create a new message.
+ */
+export const TimeSlicedShareSchema = /*@__PURE__*/
+  messageDesc(file_astrago_agent_v1_node_agent, 14);
 
 /**
  * Describes the message astrago.agent.v1.RunIntent.
  * Use `create(RunIntentSchema)` to create a new message.
  */
 export const RunIntentSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 11);
+  messageDesc(file_astrago_agent_v1_node_agent, 15);
+
+/**
+ * Describes the message astrago.agent.v1.ResourceLimits.
+ * Use `create(ResourceLimitsSchema)` to create a new message.
+ */
+export const ResourceLimitsSchema = /*@__PURE__*/
+  messageDesc(file_astrago_agent_v1_node_agent, 16);
 
 /**
  * Describes the message astrago.agent.v1.StopIntent.
  * Use `create(StopIntentSchema)` to create a new message.
  */
 export const StopIntentSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 12);
+  messageDesc(file_astrago_agent_v1_node_agent, 17);
 
 /**
  * Describes the message astrago.agent.v1.WatchRequest.
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 13);
+  messageDesc(file_astrago_agent_v1_node_agent, 18);
 
 /**
  * Describes the message astrago.agent.v1.WatchResponse.
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 14);
+  messageDesc(file_astrago_agent_v1_node_agent, 19);
 
 /**
  * Describes the message astrago.agent.v1.Inventory.
  * Use `create(InventorySchema)` to create a new message.
  */
 export const InventorySchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 15);
+  messageDesc(file_astrago_agent_v1_node_agent, 20);
 
 /**
  * Describes the message astrago.agent.v1.Gpu.
  * Use `create(GpuSchema)` to create a new message.
  */
 export const GpuSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 16);
+  messageDesc(file_astrago_agent_v1_node_agent, 21);
+
+/**
+ * Describes the message astrago.agent.v1.MpsDaemon.
+ * Use `create(MpsDaemonSchema)` to create a new message.
+ */
+export const MpsDaemonSchema = /*@__PURE__*/
+  messageDesc(file_astrago_agent_v1_node_agent, 22);
 
 /**
  * Describes the message astrago.agent.v1.Profile.
  * Use `create(ProfileSchema)` to create a new message.
  */
 export const ProfileSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 17);
+  messageDesc(file_astrago_agent_v1_node_agent, 23);
 
 /**
  * Describes the message astrago.agent.v1.LiveSlice.
  * Use `create(LiveSliceSchema)` to create a new message.
  */
 export const LiveSliceSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 18);
+  messageDesc(file_astrago_agent_v1_node_agent, 24);
 
 /**
  * Describes the message astrago.agent.v1.Condition.
  * Use `create(ConditionSchema)` to create a new message.
  */
 export const ConditionSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 19);
+  messageDesc(file_astrago_agent_v1_node_agent, 25);
 
 /**
  * Describes the message astrago.agent.v1.AllocationReport.
  * Use `create(AllocationReportSchema)` to create a new message.
  */
 export const AllocationReportSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 20);
+  messageDesc(file_astrago_agent_v1_node_agent, 26);
 
 /**
  * Describes the message astrago.agent.v1.AllocationStatus.
  * Use `create(AllocationStatusSchema)` to create a new message.
  */
 export const AllocationStatusSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 21);
+  messageDesc(file_astrago_agent_v1_node_agent, 27);
 
 /**
  * Describes the message astrago.agent.v1.ProcessReport.
  * Use `create(ProcessReportSchema)` to create a new message.
  */
 export const ProcessReportSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 22);
+  messageDesc(file_astrago_agent_v1_node_agent, 28);
 
 /**
  * Describes the message astrago.agent.v1.GpuProcess.
  * Use `create(GpuProcessSchema)` to create a new message.
  */
 export const GpuProcessSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 23);
+  messageDesc(file_astrago_agent_v1_node_agent, 29);
+
+/**
+ * Describes the message astrago.agent.v1.EnforcementReport.
+ * Use `create(EnforcementReportSchema)` to create a new message.
+ */
+export const EnforcementReportSchema = /*@__PURE__*/
+  messageDesc(file_astrago_agent_v1_node_agent, 30);
+
+/**
+ * Describes the message astrago.agent.v1.EnforcementAction.
+ * Use `create(EnforcementActionSchema)` to create a new message.
+ */
+export const EnforcementActionSchema = /*@__PURE__*/
+  messageDesc(file_astrago_agent_v1_node_agent, 31);
 
 /**
  * Describes the message astrago.agent.v1.ReadingReport.
  * Use `create(ReadingReportSchema)` to create a new message.
  */
 export const ReadingReportSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 24);
+  messageDesc(file_astrago_agent_v1_node_agent, 32);
+
+/**
+ * Describes the message astrago.agent.v1.SliceReading.
+ * Use `create(SliceReadingSchema)` to create a new message.
+ */
+export const SliceReadingSchema = /*@__PURE__*/
+  messageDesc(file_astrago_agent_v1_node_agent, 33);
 
 /**
  * Describes the message astrago.agent.v1.GpuReading.
  * Use `create(GpuReadingSchema)` to create a new message.
  */
 export const GpuReadingSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 25);
+  messageDesc(file_astrago_agent_v1_node_agent, 34);
 
 /**
  * Describes the message astrago.agent.v1.LogsRequest.
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 26);
+  messageDesc(file_astrago_agent_v1_node_agent, 35);
 
 /**
  * Describes the message astrago.agent.v1.LogsResponse.
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 27);
+  messageDesc(file_astrago_agent_v1_node_agent, 36);
 
 /**
  * Describes the message astrago.agent.v1.ExecRequest.
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 28);
+  messageDesc(file_astrago_agent_v1_node_agent, 37);
 
 /**
  * Describes the message astrago.agent.v1.ExecStart.
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 29);
+  messageDesc(file_astrago_agent_v1_node_agent, 38);
 
 /**
  * Describes the message astrago.agent.v1.ExecEnd.
  * Use `create(ExecEndSchema)` to create a new message.
  */
 export const ExecEndSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 30);
+  messageDesc(file_astrago_agent_v1_node_agent, 39);
 
 /**
  * Describes the message astrago.agent.v1.ExecResponse.
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema = /*@__PURE__*/
-  messageDesc(file_astrago_agent_v1_node_agent, 31);
+  messageDesc(file_astrago_agent_v1_node_agent, 40);
 
 /**
  * Describes the enum astrago.agent.v1.RefusalReason.
@@ -247,10 +310,46 @@ export const RefusalReason = /*@__PURE__*/
   tsEnum(RefusalReasonSchema);
 
 /**
+ * Describes the enum astrago.agent.v1.EnforcementMode.
+ */
+export const EnforcementModeSchema = /*@__PURE__*/
+  enumDesc(file_astrago_agent_v1_node_agent, 1);
+
+/**
+ * @generated from enum astrago.agent.v1.EnforcementMode
+ */
+export const EnforcementMode = /*@__PURE__*/
+  tsEnum(EnforcementModeSchema);
+
+/**
+ * Describes the enum astrago.agent.v1.MpsDaemonState.
+ */
+export const MpsDaemonStateSchema = /*@__PURE__*/
+  enumDesc(file_astrago_agent_v1_node_agent, 2);
+
+/**
+ * @generated from enum astrago.agent.v1.MpsDaemonState
+ */
+export const MpsDaemonState = /*@__PURE__*/
+  tsEnum(MpsDaemonStateSchema);
+
+/**
+ * Describes the enum astrago.agent.v1.EnforcementClass.
+ */
+export const EnforcementClassSchema = /*@__PURE__*/
+  enumDesc(file_astrago_agent_v1_node_agent, 3);
+
+/**
+ * @generated from enum astrago.agent.v1.EnforcementClass
+ */
+export const EnforcementClass = /*@__PURE__*/
+  tsEnum(EnforcementClassSchema);
+
+/**
  * Describes the enum astrago.agent.v1.AllocationState.
  */
 export const AllocationStateSchema = /*@__PURE__*/
-  enumDesc(file_astrago_agent_v1_node_agent, 1);
+  enumDesc(file_astrago_agent_v1_node_agent, 4);
 
 /**
  * @generated from enum astrago.agent.v1.AllocationState
@@ -262,7 +361,7 @@ export const AllocationState = /*@__PURE__*/
  * Describes the enum astrago.agent.v1.FailureReason.
  */
 export const FailureReasonSchema = /*@__PURE__*/
-  enumDesc(file_astrago_agent_v1_node_agent, 2);
+  enumDesc(file_astrago_agent_v1_node_agent, 5);
 
 /**
  * Why an allocation is FAILED.
@@ -271,6 +370,30 @@ export const FailureReasonSchema = /*@__PURE__*/
  */
 export const FailureReason = /*@__PURE__*/
   tsEnum(FailureReasonSchema);
+
+/**
+ * Describes the enum astrago.agent.v1.MpsRole.
+ */
+export const MpsRoleSchema = /*@__PURE__*/
+  enumDesc(file_astrago_agent_v1_node_agent, 6);
+
+/**
+ * @generated from enum astrago.agent.v1.MpsRole
+ */
+export const MpsRole = /*@__PURE__*/
+  tsEnum(MpsRoleSchema);
+
+/**
+ * Describes the enum astrago.agent.v1.EnforcementDeed.
+ */
+export const EnforcementDeedSchema = /*@__PURE__*/
+  enumDesc(file_astrago_agent_v1_node_agent, 7);
+
+/**
+ * @generated from enum astrago.agent.v1.EnforcementDeed
+ */
+export const EnforcementDeed = /*@__PURE__*/
+  tsEnum(EnforcementDeedSchema);
 
 /**
  * What the controller says to the agent of one node, and what the agent says back.

@@ -7,6 +7,7 @@ import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
+import { Attribution } from './app/attribution.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState } from './app/node-state.ts';
 import { type AgentConfig, isWildcard } from './config.ts';
@@ -20,6 +21,7 @@ import { MetricsServer } from './metrics/server.ts';
 import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
 import { readBootId } from './processes/proc.ts';
+import { processInspector } from './processes/process-inspector.ts';
 import { createSmiDriver } from './smi/driver.ts';
 
 const version = '0.0.0';
@@ -68,6 +70,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       driver,
       ledger,
       launcher,
+      attribution: new Attribution({ inspector: processInspector, launcher, order: () => ledger.order }),
       clock,
       state,
       environment: (allocation, visible) =>

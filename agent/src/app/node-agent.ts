@@ -5,9 +5,10 @@ import { type Acceptance, accept } from '#core/accept';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { Order } from '#core/order';
 import { AllocationKeeper, type AllocationKeeperDeps } from './allocation-keeper.ts';
+import type { Attribution } from './attribution.ts';
 import { GpuWorker } from './gpu-worker.ts';
 import { Holdings } from './holdings.ts';
-import { type AttributedProcess, type NodeState, nodeKey } from './node-state.ts';
+import { type NodeState, nodeKey } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Launched, type Ledger, type ProcessLauncher } from './ports.ts';
 import { WakingLoop } from './waking-loop.ts';
 
@@ -15,6 +16,7 @@ export interface NodeAgentDeps {
   readonly driver: GpuDriver;
   readonly ledger: Ledger;
   readonly launcher: ProcessLauncher;
+  readonly attribution: Pick<Attribution, 'attribute'>;
   readonly clock: Clock;
   readonly state: NodeState;
   readonly environment: AllocationKeeperDeps['environment'];
@@ -182,18 +184,14 @@ export class NodeAgent {
   }
 
   async #sample(signal: AbortSignal): Promise<void> {
-    const { driver, launcher, clock, state } = this.#deps;
+    const { driver, attribution, clock, state } = this.#deps;
     const readings = async (): Promise<void> => {
       const taken = await driver.readings(signal);
       state.readings.set({ atMs: clock.nowMs(), readings: taken });
     };
     const processes = async (): Promise<void> => {
       const seen = await driver.observeProcesses(signal);
-      const byPid = new Map(
-        [...(await launcher.pidsByAllocation())].flatMap(([allocation, members]) => members.map((pid) => [pid, allocation] as const)),
-      );
-      const attributed = seen.map((process): AttributedProcess => ({ ...process, allocation: byPid.get(process.pid) }));
-      state.processes.set({ atMs: clock.nowMs(), processes: attributed });
+      state.processes.set({ atMs: clock.nowMs(), processes: await attribution.attribute(seen) });
     };
     const failures = (await Promise.allSettled([readings(), processes()])).filter((one) => one.status === 'rejected');
     if (failures[0] !== undefined) throw failures[0].reason;

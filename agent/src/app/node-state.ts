@@ -2,7 +2,7 @@ import type { Condition, ConditionKind } from '@astrago/shared/domain/condition'
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { Latest } from '@astrago/shared/runtime/latest';
 import type { AllocationStatus } from '#core/allocation-step';
-import type { EnforcementClass } from '#core/order';
+import type { AllocatedDevice, EnforcementClass } from '#core/order';
 import type { DriverFault, DriverFaultCode, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
 
 /** `observedAtMs` is when the driver last listed GPUs; 0 before it ever did. */
@@ -24,6 +24,17 @@ export interface AllocationSnapshot {
 export interface AttributedProcess extends ObservedProcess {
   /** Absent for a stranger. */
   readonly allocation: string | undefined;
+  /** Of the allocation. */
+  readonly workload?: string | undefined;
+  readonly workspace?: string | undefined;
+  /** What the allocation holds as long as a process of it lives; absent when nobody knows any more. */
+  readonly devices?: readonly AllocatedDevice[] | undefined;
+  /** With the pid an identity within one boot, in clock ticks since boot; absent for what is not to be seen in /proc. */
+  readonly startTime?: string | undefined;
+  /** The Kubernetes pod and the container it is in; absent outside of any. */
+  readonly podUid?: string | undefined;
+  readonly containerId?: string | undefined;
+  readonly mpsRole?: 'client' | 'server' | undefined;
 }
 
 /** Key of {@link NodeState} conditions that are about the node as a whole. */

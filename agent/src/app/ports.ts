@@ -37,6 +37,8 @@ export interface ObservedProcess {
   readonly pid: number;
   readonly name: string;
   readonly usedMemoryMiB: number | undefined;
+  /** As the driver prints it where it does: `C` computes, `G` draws, `C+G` both, `M+C` is a client of an MPS server. */
+  readonly type?: string | undefined;
 }
 
 /** A value that was not measured is absent. */

@@ -4,6 +4,7 @@ import {
   EnforcementClass,
   FailureReason,
   type GpuSchema,
+  MpsRole,
   type WatchResponse,
   WatchResponseSchema,
 } from '@astrago/proto/agent';
@@ -122,6 +123,8 @@ function allocationToWire({ id, workload, status, enforcement }: AllocationSnaps
   }
 }
 
+const mpsRoles = { client: MpsRole.CLIENT, server: MpsRole.SERVER } as const;
+
 export function processesToWire(processes: readonly AttributedProcess[]): WatchResponse {
   const value = {
     processes: processes.map((process) => ({
@@ -132,6 +135,9 @@ export function processesToWire(processes: readonly AttributedProcess[]): WatchR
       ...given('computeInstanceId', process.computeInstanceId),
       ...given('usedMemoryMib', process.usedMemoryMiB),
       ...given('allocation', process.allocation),
+      ...given('podUid', process.podUid),
+      ...given('containerId', process.containerId),
+      ...(process.mpsRole === undefined ? {} : { mpsRole: mpsRoles[process.mpsRole] }),
     })),
   };
   return create(WatchResponseSchema, { report: { case: 'processes', value } });

@@ -8,6 +8,7 @@ import { Closers } from '@astrago/shared/runtime/closers';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
 import { Attribution } from './app/attribution.ts';
+import { Enforcer } from './app/enforcer.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState } from './app/node-state.ts';
 import { type AgentConfig, isWildcard } from './config.ts';
@@ -22,6 +23,7 @@ import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
 import { readBootId } from './processes/proc.ts';
 import { processInspector } from './processes/process-inspector.ts';
+import { processSignals } from './processes/process-signals.ts';
 import { createSmiDriver } from './smi/driver.ts';
 
 const version = '0.0.0';
@@ -81,6 +83,19 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       strangersTimeoutMs: config.strangersTimeoutMs,
       log: (facts, message) => log.warn(facts, message),
     });
+    let controllerHeardAtMs: number | undefined;
+    const heard = (): void => {
+      controllerHeardAtMs = clock.elapsedMs();
+    };
+    const enforcer = new Enforcer({
+      state,
+      ledger,
+      signals: processSignals((pid, startTime) => launcher.isSupervisor(pid, startTime)),
+      clock,
+      controllerHeardAtMs: () => controllerHeardAtMs,
+      controllerSilenceMaxMs: config.controllerSilenceMaxMs,
+      log: (what, message) => log.warn(what, message),
+    });
     const credentials = await credentialsFor({
       node: config.node,
       joinAddress: config.joinAddress,
@@ -99,6 +114,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
         facts,
         mayGrow: (id) => agent.mayGrow(id),
         execTarget: (id) => agent.execTarget(id),
+        onController: heard,
       }),
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
@@ -113,13 +129,15 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
         credentials,
         clock,
         random: Math.random,
+        onAnswer: heard,
         log: (what, message) => log.warn(what, message),
       },
       ending.signal,
     );
+    const enforcing = enforcer.run(ending.signal);
     closers.add(async () => {
       ending.abort();
-      await Promise.all([loops, beats]);
+      await Promise.all([loops, beats, enforcing]);
     });
     log.info({ address: server.address, metricsPort: metricsServer.port }, 'the agent is up');
     return { address: server.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };

@@ -19,6 +19,8 @@ export interface AgentConfig {
   readonly prepareTimeoutMs: number;
   /** How long processes of strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
+  /** With the controller silent for longer no process of a stranger is ended, whatever the policy says. */
+  readonly controllerSilenceMaxMs: number;
   readonly bootIdFile: string;
   readonly logLevel: string;
   /** What workloads inherit of the agent's own environment. */
@@ -47,6 +49,7 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     samplePeriodMs: whole(environment, 'ASTRAGO_SAMPLE_PERIOD_MS', 10_000),
     prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
     strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
+    controllerSilenceMaxMs: whole(environment, 'ASTRAGO_CONTROLLER_SILENCE_MAX_MS', 60_000),
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',

@@ -12,7 +12,7 @@ function uuid(number: number): GpuUuid {
 }
 
 function finding(pid = 7, startTime = '70', kind: FindingKind = 'foreign-process', gpu = 0): Finding {
-  return { kind, gpu: uuid(gpu), pid, startTime, name: 'python', allocation: undefined, mpsClient: false, detail: '' };
+  return { kind, gpu: uuid(gpu), pid, startTime, name: 'python', allocation: undefined, mpsClient: false, detail: '', measured: undefined };
 }
 
 function policy(mode: EnforcementMode, graceSeconds = 10): EnforcementPolicy {

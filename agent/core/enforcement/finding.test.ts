@@ -77,7 +77,8 @@ describe('a stranger', () => {
         name: 'python',
         allocation: undefined,
         mpsClient: false,
-        detail: 'process 7 (python) in pod some-pod uses the GPU with 100 MiB of its memory and belongs to no allocation',
+        detail: 'process 7 (python) in pod some-pod uses the GPU and belongs to no allocation',
+        measured: '100 MiB',
       },
     ]);
     expect(found([process({ usedMemoryMiB: undefined })])).toEqual(['foreign-process 7']);

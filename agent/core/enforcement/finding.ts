@@ -48,8 +48,10 @@ export interface Finding {
   readonly name: string;
   readonly allocation: string | undefined;
   readonly mpsClient: boolean;
-  /** For a person: the process, whose it is, and what is wrong. */
+  /** For a person: the process, whose it is, and what is wrong. Of the same finding it stays the same. */
   readonly detail: string;
+  /** Amounts of this listing. */
+  readonly measured: string | undefined;
 }
 
 /** Two findings are one when they are of one kind, about one process and one GPU. A number given out again is another process. */
@@ -94,8 +96,8 @@ export function findingsOf(
 function foreign(process: UsingProcess, gpus: ReadonlyMap<GpuUuid, GpuFacts>, holders: readonly Holder[]): readonly Finding[] {
   if (process.allocation !== undefined || process.type === 'G' || isWatcher(process)) return [];
   if (process.mpsRole === 'server' && servesAHolder(process, gpus, holders)) return [];
-  const memory = process.usedMemoryMiB === undefined ? '' : ` with ${process.usedMemoryMiB} MiB of its memory`;
-  return [finding('foreign-process', process, `uses the GPU${memory} and belongs to no allocation`)];
+  const measured = process.usedMemoryMiB === undefined ? undefined : `${process.usedMemoryMiB} MiB`;
+  return [finding('foreign-process', process, 'uses the GPU and belongs to no allocation', measured)];
 }
 
 /** Anybody may call a program like one of them, so inside a container the name excuses nothing. */
@@ -115,7 +117,7 @@ function outside(process: UsingProcess, gpus: ReadonlyMap<GpuUuid, GpuFacts>): r
   if (!devices.every((device) => whereOn(process, device, gpus.get(device.gpu)) === 'elsewhere')) return [];
   const place = process.gpuInstanceId === undefined ? '' : ` in GPU instance ${process.gpuInstanceId}`;
   const given = devices.length === 0 ? 'no GPU' : devices.map(describe).join(', ');
-  return [finding('outside-allocation', process, `uses this GPU${place}, but its allocation was given ${given}`)];
+  return [finding('outside-allocation', process, `uses this GPU${place}, but its allocation was given ${given}`, undefined)];
 }
 
 function describe({ gpu, slice }: AllocatedDevice): string {
@@ -144,13 +146,13 @@ function overShareOf(own: readonly UsingProcess[], device: AllocatedDevice, gpu:
   }
   const sumMiB = [...held.values()].reduce((sum, { usedMemoryMiB }) => sum + usedMemoryMiB, 0);
   if (sumMiB <= shareMiB + held.size * contextMemoryMiB) return [];
-  const together = held.size === 1 ? '' : `; the ${held.size} processes of its allocation hold ${sumMiB} MiB`;
+  const what = `has its allocation hold more than its share of ${shareMiB} MiB`;
   return [...held.values()].map((process) =>
-    finding('memory-over-share', process, `holds ${process.usedMemoryMiB} MiB of a share of ${shareMiB} MiB${together}`),
+    finding('memory-over-share', process, what, `${process.usedMemoryMiB} MiB, together ${sumMiB} MiB`),
   );
 }
 
-function finding(kind: FindingKind, process: UsingProcess, what: string): Finding {
+function finding(kind: FindingKind, process: UsingProcess, what: string, measured: string | undefined): Finding {
   const { gpuUuid: gpu, pid, startTime, name, allocation, podUid, containerId } = process;
   const whose =
     allocation !== undefined
@@ -161,5 +163,5 @@ function finding(kind: FindingKind, process: UsingProcess, what: string): Findin
           ? ` in container ${containerId.slice(0, 12)}`
           : '';
   const detail = `process ${pid} (${name})${whose} ${what}`;
-  return { kind, gpu, pid, startTime, name, allocation, mpsClient: process.mpsRole === 'client', detail };
+  return { kind, gpu, pid, startTime, name, allocation, mpsClient: process.mpsRole === 'client', detail, measured };
 }

@@ -3,7 +3,7 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { Latest } from '@astrago/shared/runtime/latest';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { AllocatedDevice, EnforcementClass } from '#core/order';
-import type { DriverFault, DriverFaultCode, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
+import type { DriverFault, DriverFaultCode, EnforcementAction, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
 
 /** `observedAtMs` is when the driver last listed GPUs; 0 before it ever did. */
 export interface NodeSnapshot {
@@ -49,6 +49,8 @@ export class NodeState {
   readonly allocations = new Latest<readonly AllocationSnapshot[]>();
   readonly processes = new Latest<{ readonly atMs: number; readonly processes: readonly AttributedProcess[] }>();
   readonly readings = new Latest<{ readonly atMs: number; readonly readings: readonly Reading[] }>();
+  /** The latest deeds of enforcement, oldest first. */
+  readonly enforcement = new Latest<readonly EnforcementAction[]>();
 
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();
   /** GPUs the driver does not list. Their last facts stay, with a condition. */

@@ -4,6 +4,8 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Profile } from '@astrago/shared/domain/mig/profile';
 import type { LiveSlice, WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { AllocationStatus } from '#core/allocation-step';
+import type { DeedKind } from '#core/enforcement/enforce';
+import type { FindingKind } from '#core/enforcement/finding';
 import type { AllocatedDevice, Order } from '#core/order';
 
 /** One GPU as the driver lists it at one moment. */
@@ -173,4 +175,21 @@ export interface Ledger {
   /** Durable before the step is taken. */
   intent(gpu: GpuUuid, step: string): Promise<void>;
   outcome(gpu: GpuUuid, step: string, result: string): Promise<void>;
+  /** Durable before a process is signalled, and before the deed is told. */
+  deed(action: EnforcementAction): Promise<void>;
+}
+
+/** Something that was found about a process, and what was done about it. */
+export interface EnforcementAction {
+  /** Wall clock, ms since the epoch. */
+  readonly atMs: number;
+  readonly finding: FindingKind;
+  readonly deed: DeedKind;
+  readonly gpu: GpuUuid;
+  readonly pid: number;
+  /** Clock ticks since boot; absent for a process that could not be seen. */
+  readonly startTime: string | undefined;
+  readonly allocation: string | undefined;
+  /** For a person; never parsed. */
+  readonly detail: string;
 }

@@ -2,6 +2,7 @@ import {
   AllocationState,
   type AllocationStatusSchema,
   EnforcementClass,
+  EnforcementDeed,
   FailureReason,
   type GpuSchema,
   MpsRole,
@@ -12,7 +13,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { Failure } from '#core/allocation-step';
 import type { EnforcementClass as Enforcement, Order } from '#core/order';
 import { type AllocationSnapshot, type AttributedProcess, type NodeSnapshot, nodeKey } from '../app/node-state.ts';
-import type { ObservedGpu, Reading } from '../app/ports.ts';
+import type { EnforcementAction, ObservedGpu, Reading } from '../app/ports.ts';
 
 export interface NodeFacts {
   readonly node: string;
@@ -141,6 +142,28 @@ export function processesToWire(processes: readonly AttributedProcess[]): WatchR
     })),
   };
   return create(WatchResponseSchema, { report: { case: 'processes', value } });
+}
+
+const deeds: Readonly<Record<EnforcementAction['deed'], EnforcementDeed>> = {
+  notified: EnforcementDeed.NOTIFIED,
+  terminated: EnforcementDeed.TERMINATED,
+  killed: EnforcementDeed.KILLED,
+  'held-back': EnforcementDeed.HELD_BACK,
+};
+
+export function enforcementToWire(actions: readonly EnforcementAction[]): WatchResponse {
+  const value = {
+    actions: actions.map(({ atMs, finding, deed, gpu, pid, allocation, detail }) => ({
+      atMs: BigInt(Math.round(atMs)),
+      finding,
+      deed: deeds[deed],
+      gpuUuid: gpu,
+      pid,
+      ...given('allocation', allocation),
+      detail,
+    })),
+  };
+  return create(WatchResponseSchema, { report: { case: 'enforcement', value } });
 }
 
 export function readingsToWire(atMs: number, readings: readonly Reading[]): WatchResponse {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { AllocationStatus } from '#core/allocation-step';
 import { emptyOrder, type Order } from '#core/order';
-import type { Ledger } from '../app/ports.ts';
+import type { EnforcementAction, Ledger } from '../app/ports.ts';
 import { writeDurably } from '../files/write-durably.ts';
 
 const stepsMaxBytes = 4 * 1024 * 1024;
@@ -74,6 +74,10 @@ export class FileLedger implements Ledger, AsyncDisposable {
 
   outcome(gpu: GpuUuid, step: string, result: string): Promise<void> {
     return this.#append({ gpu, step, result });
+  }
+
+  deed(action: EnforcementAction): Promise<void> {
+    return this.#append(action);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

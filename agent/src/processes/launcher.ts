@@ -153,8 +153,19 @@ export class LocalLauncher implements ProcessLauncher {
     return told.size;
   }
 
+  /** Whether a process is the supervisor of an allocation that this launcher has looked at. */
+  isSupervisor(pid: number, startTime: string): boolean {
+    for (const owner of this.#owners.values())
+      if (owner.pid === pid && owner.startTime === startTime && owner.bootId === this.#deps.bootId) return true;
+    return false;
+  }
+
   async known(): Promise<readonly string[]> {
-    const entries = await readdir(this.#deps.directory, { withFileTypes: true }).catch(() => []);
+    const entries = await readdir(this.#deps.directory, { withFileTypes: true }).catch((cause: unknown) => {
+      // Before the first start. Anything else must not make strangers of what runs here.
+      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return [];
+      throw cause;
+    });
     return entries.filter((entry) => entry.isDirectory() && entry.name !== 'ended').map((entry) => entry.name);
   }
 

@@ -57,6 +57,8 @@ function start(more: Readonly<Record<string, string>> = {}): Started {
   const agent = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], {
     env: {
       PATH: process.env['PATH'],
+      ASTRAGO_WORKLOAD_PATH: process.env['PATH'],
+      ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
       ASTRAGO_NODE_NAME: 'node-1',
       ASTRAGO_AGENT_DATA: scratch.path('data'),
       ASTRAGO_JOIN_ADDRESS: '127.0.0.1:1',
@@ -152,6 +154,19 @@ describe('the agent process', () => {
     expect(environment).not.toContain('hidden');
     expect(environment).not.toMatch(/ASTRAGO_(NODE_NAME|AGENT_DATA|DIRECTORY|PATH)/);
     expect(environment).toContain(`ASTRAGO_ALLOCATION_ID=${id}`);
+    const names = environment.split('\n').flatMap((line) => (line.includes('=') ? [line.slice(0, line.indexOf('='))] : []));
+    // What a shell adds of its own is not the agent's.
+    expect(names.filter((name) => !['PWD', 'OLDPWD', 'SHLVL', '_'].includes(name)).toSorted()).toEqual([
+      'ASTRAGO_ALLOCATION_ID',
+      'ASTRAGO_WORKLOAD',
+      'ASTRAGO_WORKSPACE',
+      'CUDA_VISIBLE_DEVICES',
+      'HOME',
+      'LANG',
+      'NVIDIA_VISIBLE_DEVICES',
+      'PATH',
+      'USER',
+    ]);
   });
 
   it.each(['SIGTERM', 'SIGKILL'] as const)('ended by %s leaves its work running, and the next one knows it', async (signal) => {

@@ -1,6 +1,6 @@
 // The composition root of the agent: builds every adapter and runs the loops.
 
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { splitAddress } from '@astrago/shared/runtime/address';
 import { systemClock } from '@astrago/shared/runtime/clock';
@@ -19,6 +19,7 @@ import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
 import { MetricsServer } from './metrics/server.ts';
+import { confinementOf } from './processes/confinement-of.ts';
 import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
 import { readBootId } from './processes/proc.ts';
@@ -40,6 +41,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   const closers = new Closers();
   try {
     await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
+    // A workload's own directory lies in it: its user may pass, and see nothing else.
+    if (config.workloadUser !== undefined) await chmod(config.dataDirectory, 0o711);
     closers.use(await lockDirectory(config.dataDirectory));
     const bootId = readBootId(config.bootIdFile);
     const ledger = closers.use(await FileLedger.open(join(config.dataDirectory, 'ledger'), bootId, clock.nowMs));
@@ -61,11 +64,14 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       directory: join(config.dataDirectory, 'allocations'),
       bootId,
       environment: config.workloadEnvironment,
+      tools: config.toolEnvironment['PATH'] ?? config.workloadEnvironment['PATH'],
+      ...(await confinementOf(config)),
       onExit: () => agent.nudge(),
     });
+    log.info({ limits: launcher.limitsKeptBy }, 'the limits of workloads are kept');
     const driver = createSmiDriver({
       program: config.nvidiaSmi,
-      environment: config.workloadEnvironment,
+      environment: config.toolEnvironment,
       onCommand: (sample) => metrics.onCommand(sample),
     });
     const agent: NodeAgent = new NodeAgent({

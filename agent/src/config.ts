@@ -23,11 +23,24 @@ export interface AgentConfig {
   readonly controllerSilenceMaxMs: number;
   readonly bootIdFile: string;
   readonly logLevel: string;
-  /** What workloads inherit of the agent's own environment. */
+  /** What every workload has beside what its order gives it; nothing in it is the agent's own. */
   readonly workloadEnvironment: Readonly<Record<string, string>>;
+  /** Whom workloads run as where the agent is root; a name or a number. */
+  readonly workloadUser: string | undefined;
+  /** Root's workloads run as root, for want of another user. */
+  readonly allowRootWorkloads: boolean;
+  /** A control group of version 2 that was delegated to the agent, to limit workloads in. */
+  readonly cgroup: string | undefined;
+  /** How much output of one allocation is kept, in MiB; older output goes. */
+  readonly outputMaxMiB: number;
+  /** What the agent's own tools inherit of its environment. */
+  readonly toolEnvironment: Readonly<Record<string, string>>;
 }
 
-/** Names a workload may take over; never the agent's whole environment, which may hold secrets. */
+/** Where a login shell of an ordinary system looks. */
+const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Names a tool may take over; never the agent's whole environment, which may hold secrets. */
 const inherited = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'LD_LIBRARY_PATH'];
 
 export function readAgentConfig(environment: Environment): AgentConfig {
@@ -53,9 +66,12 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
-    workloadEnvironment: Object.fromEntries(
-      inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
-    ),
+    workloadEnvironment: { PATH: environment['ASTRAGO_WORKLOAD_PATH'] ?? usualPath, LANG: 'C.UTF-8' },
+    workloadUser: environment['ASTRAGO_WORKLOAD_USER'],
+    allowRootWorkloads: environment['ASTRAGO_ALLOW_ROOT_WORKLOADS'] === '1',
+    cgroup: environment['ASTRAGO_CGROUP'],
+    outputMaxMiB: whole(environment, 'ASTRAGO_OUTPUT_MAX_MIB', 128),
+    toolEnvironment: Object.fromEntries(inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]))),
   };
 }
 

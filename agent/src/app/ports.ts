@@ -6,7 +6,7 @@ import type { LiveSlice, WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { DeedKind } from '#core/enforcement/enforce';
 import type { FindingKind } from '#core/enforcement/finding';
-import type { AllocatedDevice, Order } from '#core/order';
+import type { AllocatedDevice, Order, ResourceLimits } from '#core/order';
 
 /** One GPU as the driver lists it at one moment. */
 export interface ObservedGpu {
@@ -123,11 +123,17 @@ export interface LaunchRequest {
   readonly environment: Readonly<Record<string, string>>;
   /** Absent: a directory of the allocation's own. */
   readonly workingDirectory: string | undefined;
+  readonly limits?: ResourceLimits | undefined;
 }
 
 /** What an allocation was started with. */
 export interface Launched extends LaunchRequest {
   readonly workingDirectory: string;
+  /**
+   * What every command of it is run through, so that it has the limits and the user of the allocation: the words before
+   * the command, and the environment for them. Absent: the command is run as it is.
+   */
+  readonly wrapped?: { readonly words: readonly string[]; readonly environment: Readonly<Record<string, string>> } | undefined;
 }
 
 /** The command could not be started at all; the message is for the submitter. */

@@ -73,6 +73,8 @@ export class AgentProcess implements AsyncDisposable {
     this.#child = spawn(process.execPath, [join(import.meta.dirname, '../main.ts')], {
       env: {
         PATH: process.env['PATH'],
+        ASTRAGO_WORKLOAD_PATH: process.env['PATH'],
+        ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
         ASTRAGO_NODE_NAME: 'node-1',
         ASTRAGO_AGENT_DATA: this.scratch.path('data'),
         ASTRAGO_JOIN_ADDRESS: '127.0.0.1:1',

@@ -85,8 +85,8 @@ describe('a stranger', () => {
   });
 
   it('is not who only draws or watches, unless it says so from inside a container', () => {
-    expect(found([process({ type: 'G', name: '/usr/lib/xorg/Xorg' }), process({ name: '/usr/bin/nv-hostengine' })])).toEqual([]);
-    expect(found([process({ type: 'C+G' })])).toEqual(['foreign-process 7']);
+    expect(found([process({ type: 'graphics', name: '/usr/lib/xorg/Xorg' }), process({ name: '/usr/bin/nv-hostengine' })])).toEqual([]);
+    expect(found([process({ type: 'compute-and-graphics' })])).toEqual(['foreign-process 7']);
     expect(found([process({ name: 'nvidia-smi', containerId: 'c'.repeat(64) })])).toEqual(['foreign-process 7']);
     expect(found([process({ name: 'my-nvidia-smi' })])).toEqual(['foreign-process 7']);
   });
@@ -103,7 +103,7 @@ describe('a stranger', () => {
   });
 
   it('is one finding a GPU however often it is listed there', () => {
-    expect(found([process(), process({ type: 'C+G' }), process({ gpuUuid: b })])).toEqual(['foreign-process 7', 'foreign-process 7']);
+    expect(found([process(), process({ type: 'compute-and-graphics' }), process({ gpuUuid: b })])).toEqual(['foreign-process 7', 'foreign-process 7']);
   });
 });
 
@@ -152,7 +152,7 @@ describe('a process of an allocation', () => {
     // Another allocation on the same device is another account.
     expect(found(pair(20_001 + contextMemoryMiB).map((one) => ({ ...one, allocation: `x${one.pid}` })))).toEqual([]);
     // Listed twice, it holds its memory once.
-    expect(found([of(devices, { usedMemoryMiB: 30_000 }), of(devices, { usedMemoryMiB: 30_000, type: 'C+G' })])).toEqual([]);
+    expect(found([of(devices, { usedMemoryMiB: 30_000 }), of(devices, { usedMemoryMiB: 30_000, type: 'compute-and-graphics' })])).toEqual([]);
     // What was not measured is left out, and what is over without it is over.
     expect(found([...pair(30_000), of(devices, { pid: 3, usedMemoryMiB: undefined })])).toEqual([
       'memory-over-share 1',

@@ -18,7 +18,7 @@ export interface UsingProcess {
   readonly startTime?: string | undefined;
   readonly name: string;
   readonly usedMemoryMiB: number | undefined;
-  /** As printed, `C`, `G`, `C+G`, `M+C`. */
+  /** Only whether it merely draws matters here. */
   readonly type?: string | undefined;
   readonly allocation: string | undefined;
   /** What its allocation was given; absent when nobody knows. */
@@ -94,7 +94,7 @@ export function findingsOf(
 }
 
 function foreign(process: UsingProcess, gpus: ReadonlyMap<GpuUuid, GpuFacts>, holders: readonly Holder[]): readonly Finding[] {
-  if (process.allocation !== undefined || process.type === 'G' || isWatcher(process)) return [];
+  if (process.allocation !== undefined || process.type === 'graphics' || isWatcher(process)) return [];
   if (process.mpsRole === 'server' && servesAHolder(process, gpus, holders)) return [];
   const measured = process.usedMemoryMiB === undefined ? undefined : `${process.usedMemoryMiB} MiB`;
   return [finding('foreign-process', process, 'uses the GPU and belongs to no allocation', measured)];

@@ -97,7 +97,7 @@ describe('a process on a GPU', () => {
     launched.set('a', launchedWith([{ gpu, slice: undefined, share: { kind: 'mps', milli: 500, memoryMiB: undefined } }], 'team'));
 
     const roles = (
-      await attribution.attribute([seen(1, { name: '/usr/bin/nvidia-cuda-mps-server' }), seen(2), seen(3, { type: 'M+C' }), seen(4)])
+      await attribution.attribute([seen(1, { name: '/usr/bin/nvidia-cuda-mps-server' }), seen(2), seen(3, { type: 'mps-client' }), seen(4)])
     ).map(({ mpsRole }) => mpsRole);
 
     expect(roles).toEqual(['server', 'client', 'client', undefined]);

@@ -110,11 +110,11 @@ type Work = Pick<AttributedProcess, 'workload' | 'workspace' | 'devices'>;
 
 const nowhere: CgroupPlace = { podUid: undefined, containerId: undefined };
 
-/** On a whole GPU the driver may list the server alone; it lists clients as `M+C` where it lists them. */
+/** On a whole GPU the driver may list the server alone; where it lists clients it marks them. */
 function roleOf(process: ObservedProcess, devices: AttributedProcess['devices']): AttributedProcess['mpsRole'] {
-  if (serverName.test(process.name)) return 'server';
+  if (process.type === 'mps-server' || serverName.test(process.name)) return 'server';
   const shared = devices?.some(({ gpu, share }) => gpu === process.gpuUuid && share?.kind === 'mps') === true;
-  return shared || process.type?.startsWith('M') === true ? 'client' : undefined;
+  return shared || process.type === 'mps-client' ? 'client' : undefined;
 }
 
 function ownersOf(pids: ReadonlyMap<string, readonly number[]>): ReadonlyMap<number, string> {

@@ -31,6 +31,9 @@ export interface ObservedNode {
   readonly gpus: readonly ObservedGpu[];
 }
 
+/** How a process uses its GPU. A client of MPS does so through the server, which belongs to no client. */
+export type ProcessType = 'compute' | 'graphics' | 'compute-and-graphics' | 'mps-client' | 'mps-server';
+
 export interface ObservedProcess {
   readonly gpuUuid: GpuUuid;
   /** Absent on a GPU that is not cut. */
@@ -39,8 +42,8 @@ export interface ObservedProcess {
   readonly pid: number;
   readonly name: string;
   readonly usedMemoryMiB: number | undefined;
-  /** As the driver prints it where it does: `C` computes, `G` draws, `C+G` both, `M+C` is a client of an MPS server. */
-  readonly type?: string | undefined;
+  /** Absent where the driver does not tell. */
+  readonly type?: ProcessType | undefined;
 }
 
 /** A value that was not measured is absent. */

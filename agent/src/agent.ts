@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { splitAddress } from '@astrago/shared/runtime/address';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
+import { Loop } from '@astrago/shared/runtime/loop';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
 import { Attribution } from './app/attribution.ts';
 import { Enforcer } from './app/enforcer.ts';
 import { NodeAgent } from './app/node-agent.ts';
-import { NodeState } from './app/node-state.ts';
+import { NodeState, nodeKey } from './app/node-state.ts';
 import { type AgentConfig, isWildcard } from './config.ts';
 import { heartbeat } from './enrollment/heartbeat.ts';
 import { credentialsFor } from './enrollment/join.ts';
@@ -28,6 +29,8 @@ import { processSignals } from './processes/process-signals.ts';
 import { createSmiDriver } from './smi/driver.ts';
 
 const version = '0.0.0';
+/** How soon the end of a full disk is seen. */
+const probePeriodMs = 10_000;
 
 export interface RunningAgent extends AsyncDisposable {
   readonly address: string;
@@ -45,8 +48,15 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     if (config.workloadUser !== undefined) await chmod(config.dataDirectory, 0o711);
     closers.use(await lockDirectory(config.dataDirectory));
     const bootId = readBootId(config.bootIdFile);
-    const ledger = closers.use(await FileLedger.open(join(config.dataDirectory, 'ledger'), bootId, clock.nowMs));
     const state = new NodeState(clock.nowMs);
+    const ledger = closers.use(
+      await FileLedger.open({
+        directory: join(config.dataDirectory, 'ledger'),
+        bootId,
+        nowMs: clock.nowMs,
+        tell: (kind, detail) => state.setCondition(nodeKey, kind, detail),
+      }),
+    );
     const metrics = new AgentMetrics({
       node: config.node,
       version,
@@ -141,9 +151,15 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       ending.signal,
     );
     const enforcing = enforcer.run(ending.signal);
+    const probing = new Loop({
+      once: () => ledger.probe(),
+      periodMs: probePeriodMs,
+      clock,
+      onFailure: () => undefined,
+    }).run(ending.signal);
     closers.add(async () => {
       ending.abort();
-      await Promise.all([loops, beats, enforcing]);
+      await Promise.all([loops, beats, probing, enforcing]);
     });
     log.info({ address: server.address, metricsPort: metricsServer.port }, 'the agent is up');
     return { address: server.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };

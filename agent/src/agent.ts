@@ -31,6 +31,8 @@ import { createSmiDriver } from './smi/driver.ts';
 const version = '0.0.0';
 /** How soon the end of a full disk is seen. */
 const probePeriodMs = 10_000;
+/** What is written in that time may be kept beyond the limit. */
+const trimPeriodMs = 10_000;
 
 export interface RunningAgent extends AsyncDisposable {
   readonly address: string;
@@ -76,6 +78,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       environment: config.workloadEnvironment,
       tools: config.toolEnvironment['PATH'] ?? config.workloadEnvironment['PATH'],
       ...(await confinementOf(config)),
+      outputMaxBytes: config.outputMaxMiB * 2 ** 20,
       onExit: () => agent.nudge(),
     });
     log.info({ limits: launcher.limitsKeptBy }, 'the limits of workloads are kept');
@@ -157,9 +160,17 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       clock,
       onFailure: () => undefined,
     }).run(ending.signal);
+    const trimming = new Loop({
+      once: async () => {
+        for (const trouble of await launcher.trimOutputs()) log.warn(trouble, 'an output is too large and cannot be trimmed');
+      },
+      periodMs: trimPeriodMs,
+      clock,
+      onFailure: (failure) => log.warn({ failure: String(failure) }, 'looking for large outputs failed'),
+    }).run(ending.signal);
     closers.add(async () => {
       ending.abort();
-      await Promise.all([loops, beats, probing, enforcing]);
+      await Promise.all([loops, beats, probing, enforcing, trimming]);
     });
     log.info({ address: server.address, metricsPort: metricsServer.port }, 'the agent is up');
     return { address: server.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };

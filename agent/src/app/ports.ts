@@ -145,8 +145,15 @@ export class StartFault extends Error {
 }
 
 export interface Output {
+  /** Of all that was ever written; offsets count from the first byte of it, also where that is gone. */
   readonly size: number;
-  read(end: number): AsyncIterable<Uint8Array>;
+  /** In order. Where a piece does not begin where the one before ended, what lies between was given up for its size. */
+  read(end: number): AsyncIterable<OutputPiece>;
+}
+
+export interface OutputPiece {
+  readonly offset: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** The workload processes of this machine. They outlive the agent; starting is idempotent by allocation. */

@@ -90,8 +90,8 @@ function implementation(deps: GrpcServerDeps): grpc.UntypedServiceImplementation
         // An id is a part of a path here: what is not one names nothing.
         if (allocation === undefined) return;
         const growing = () => follow && deps.mayGrow(allocation);
-        for await (const chunk of followOutput(deps.launcher, allocation, Number(offset), growing, signal)) {
-          await sendMessage(call, create(LogsResponseSchema, { chunk }), signal);
+        for await (const piece of followOutput(deps.launcher, allocation, Number(offset), growing, signal)) {
+          await sendMessage(call, create(LogsResponseSchema, { chunk: piece.bytes, offset: BigInt(piece.offset) }), signal);
         }
       }),
     exec: (call: grpc.ServerDuplexStream<ExecRequest, ExecResponse>) =>

@@ -1,10 +1,9 @@
 // What a workload's command is run through, so that it has its limits and its user before its first instruction.
-import { constants } from 'node:fs';
-import { access, readFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import type { ResourceLimits } from '#core/order';
 import { type Launched, StartFault } from '../app/ports.ts';
 import type { CgroupTree } from './cgroup-tree.ts';
+import { findTool } from './find-tool.ts';
 import { countTasksOf } from './proc.ts';
 import type { WorkloadUser } from './workload-user.ts';
 
@@ -97,15 +96,7 @@ async function hardLimit(row: string): Promise<number> {
 }
 
 async function tool(name: string, what: string, { tools }: ConfinementDeps): Promise<string> {
-  for (const directory of tools.split(delimiter)) {
-    const file = join(directory, name);
-    const found =
-      directory.startsWith('/') &&
-      (await access(file, constants.X_OK).then(
-        () => true,
-        () => false,
-      ));
-    if (found) return file;
-  }
-  throw new StartFault(`the command could not be started: this node has no ${name} (of util-linux) to ${what}`);
+  const found = await findTool(name, tools);
+  if (found === undefined) throw new StartFault(`the command could not be started: this node has no ${name} (of util-linux) to ${what}`);
+  return found;
 }

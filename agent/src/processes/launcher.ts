@@ -9,8 +9,10 @@ import { AllocationFiles, type Launch, type Owner } from './allocation-files.ts'
 import type { CgroupTree } from './cgroup-tree.ts';
 import { wrap } from './confinement.ts';
 import { EndedOutputs } from './ended-outputs.ts';
+import { trimOutput } from './output-file.ts';
 import { readCommandLine } from './proc.ts';
 import { isAlive, ProcessTable, type Session } from './process-table.ts';
+import { punchHoleBy } from './punch-hole.ts';
 import { closedTo, type WorkloadUser } from './workload-user.ts';
 
 const supervisor = join(import.meta.dirname, 'supervisor.sh');
@@ -18,6 +20,8 @@ const supervisor = join(import.meta.dirname, 'supervisor.sh');
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** A tree that forks while it is killed is looked at again this often. */
 const killPassesMax = 10;
+
+const outputMaxBytes = 128 * 1024 * 1024;
 
 export interface LauncherDeps {
   readonly directory: string;
@@ -37,6 +41,8 @@ export interface LauncherDeps {
   readonly refusal?: string | undefined;
   /** A command that this agent started has ended. Of the others the files tell. */
   readonly onExit: () => void;
+  /** How much of the output of one allocation is kept; older output is given up by {@link LocalLauncher.trimOutputs}. */
+  readonly outputMaxBytes?: number;
   /** How many outputs of forgotten allocations are kept. */
   readonly endedMax?: number;
 }
@@ -239,6 +245,24 @@ export class LocalLauncher implements ProcessLauncher {
     await rm(files.directory, { recursive: true, force: true, maxRetries: 3 });
     this.#owners.delete(allocation);
     this.#final.delete(allocation);
+  }
+
+  /**
+   * Gives up the older half of outputs that are too large. Goes by what is on disk, so that whatever grew while no agent
+   * was there is trimmed by the next one; until then it grows.
+   *
+   * @returns what could not be trimmed, with the reason.
+   */
+  async trimOutputs(): Promise<readonly { readonly allocation: string; readonly cause: string }[]> {
+    const troubles: { readonly allocation: string; readonly cause: string }[] = [];
+    for (const allocation of await this.known()) {
+      try {
+        await trimOutput(this.#files(allocation).output, this.#deps.outputMaxBytes ?? outputMaxBytes, punchHoleBy(this.#tools));
+      } catch (cause) {
+        troubles.push({ allocation, cause: cause instanceof Error ? cause.message : String(cause) });
+      }
+    }
+    return troubles;
   }
 
   async output(allocation: string, offset: number): Promise<Output | undefined> {

@@ -3,8 +3,9 @@ import { parseProfileName } from '@astrago/shared/domain/mig/profile';
 import { parseSlice } from '@astrago/shared/domain/mig/slice';
 import { describe, expect, it } from 'vitest';
 import type { AllocatedDevice, Share } from '../order.ts';
-import { findingsOf, type GpuFacts, type Holder, type UsingProcess } from './finding.ts';
+import { findingsOf, type Holder } from './finding.ts';
 import { contextMemoryMiB } from './share-memory.ts';
+import type { GpuFacts, UsingProcess } from './using-process.ts';
 
 function need<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('the test is wrong');
@@ -103,7 +104,10 @@ describe('a stranger', () => {
   });
 
   it('is one finding a GPU however often it is listed there', () => {
-    expect(found([process(), process({ type: 'compute-and-graphics' }), process({ gpuUuid: b })])).toEqual(['foreign-process 7', 'foreign-process 7']);
+    expect(found([process(), process({ type: 'compute-and-graphics' }), process({ gpuUuid: b })])).toEqual([
+      'foreign-process 7',
+      'foreign-process 7',
+    ]);
   });
 });
 
@@ -152,7 +156,9 @@ describe('a process of an allocation', () => {
     // Another allocation on the same device is another account.
     expect(found(pair(20_001 + contextMemoryMiB).map((one) => ({ ...one, allocation: `x${one.pid}` })))).toEqual([]);
     // Listed twice, it holds its memory once.
-    expect(found([of(devices, { usedMemoryMiB: 30_000 }), of(devices, { usedMemoryMiB: 30_000, type: 'compute-and-graphics' })])).toEqual([]);
+    expect(found([of(devices, { usedMemoryMiB: 30_000 }), of(devices, { usedMemoryMiB: 30_000, type: 'compute-and-graphics' })])).toEqual(
+      [],
+    );
     // What was not measured is left out, and what is over without it is over.
     expect(found([...pair(30_000), of(devices, { pid: 3, usedMemoryMiB: undefined })])).toEqual([
       'memory-over-share 1',

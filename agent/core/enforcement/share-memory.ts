@@ -1,5 +1,5 @@
 import type { AllocatedDevice } from '../order.ts';
-import type { GpuFacts } from './finding.ts';
+import type { GpuFacts } from './using-process.ts';
 
 /**
  * What the driver counts for a process beside what it asked for: its context with code and stacks. It grows with

@@ -1,6 +1,6 @@
 import { sameSlice } from '@astrago/shared/domain/mig/slice';
 import type { AllocatedDevice } from '../order.ts';
-import type { GpuFacts, UsingProcess } from './finding.ts';
+import type { GpuFacts, UsingProcess } from './using-process.ts';
 
 /**
  * Whether a listed process is on a device. `unknown` where the listing does not say in which slice it is, and where

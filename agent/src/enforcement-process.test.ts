@@ -1,7 +1,7 @@
 // Strangers on a simulated GPU, and the agent as it is run, spoken to as a controller does.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { EnforcementDeed, EnforcementMode } from '@astrago/proto/agent';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { readCommandLine, readProc } from './processes/proc.ts';
@@ -102,5 +102,39 @@ describe('a stranger on a GPU', () => {
     expect(deeds(on)).toEqual([`HELD_BACK ${pid}`]);
     expect(on.reports.enforcement?.actions[0]?.detail).toContain('it was not ended: the controller has not been heard for too long');
     expect(readProc(pid)?.state).not.toBe('Z');
+  });
+});
+
+describe('a workload', () => {
+  const run = (id: string, on: AgentProcess, script: string, environment: Readonly<Record<string, string>> = {}, limits = {}) => ({
+    id,
+    workload: 'w',
+    workspace: 's',
+    devices: [{ gpuUuid: on.gpus[0] ?? '', share: { case: 'timeSliced' as const, value: { milli: 100 } } }],
+    intent: { case: 'run' as const, value: { command: ['sh', '-c', script], environment, limits } },
+  });
+
+  it('that holds more memory than its share is shown, and reported where the policy says so', async () => {
+    const on = await startAgent();
+    const id = on.scratch.allocation();
+    const allocations = [run(id, on, 'exec sleep 300', { FAKE_NVIDIA_SMI_MEMORY_MIB: '20000' })];
+    await on.order({ gpus: whole(on), allocations, enforcement: policy(EnforcementMode.NOTIFY, 0) });
+
+    const text = await on.eventually(() => condition(on, 'memory-over-share'), 'it is a condition');
+    expect(text).toContain(`of allocation ${id} uses memory beyond its allocation's share of`);
+    await on.eventually(() => deeds(on).length > 0, 'it is reported');
+    expect(on.reports.enforcement?.actions[0]).toMatchObject({ finding: 'memory-over-share', allocation: id, gpuUuid: on.gpus[0] });
+    expect(on.reports.enforcement?.actions[0]?.detail).toContain('20000 MiB');
+    expect(condition(on, 'foreign-process')).toBeUndefined();
+  });
+
+  it('has the limits of its order', async () => {
+    const on = await startAgent();
+    const told = on.scratch.path('limits');
+    const script = `cat /proc/self/limits > ${told}.new; mv ${told}.new ${told}; exec sleep 300`;
+    await on.order({ gpus: whole(on), allocations: [run(on.scratch.allocation(), on, script, {}, { openFiles: 77 })] });
+
+    const limits = await on.eventually(() => existsSync(told) && readFileSync(told, 'utf8'), 'the workload tells its limits');
+    expect(limits).toMatch(/^Max open files +77 +77 /m);
   });
 });

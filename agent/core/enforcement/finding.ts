@@ -119,7 +119,7 @@ function overShareOf(own: readonly UsingProcess[], device: AllocatedDevice, gpu:
   }
   const sumMiB = [...held.values()].reduce((sum, { usedMemoryMiB }) => sum + usedMemoryMiB, 0);
   if (sumMiB <= shareMiB + held.size * contextMemoryMiB) return [];
-  const what = `has its allocation hold more than its share of ${shareMiB} MiB`;
+  const what = `uses memory beyond its allocation's share of ${shareMiB} MiB`;
   return [...held.values()].map((process) =>
     finding('memory-over-share', process, what, `${process.usedMemoryMiB} MiB, together ${sumMiB} MiB`),
   );

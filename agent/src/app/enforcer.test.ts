@@ -206,6 +206,17 @@ describe('a stranger on a GPU', () => {
   });
 });
 
+describe('an MPS server', () => {
+  it('of ours is no stranger, also while it ends after its last holder; one of somebody else is', async () => {
+    const server = stranger({ name: 'nvidia-cuda-mps-server', mpsRole: 'server' });
+    const { look, conditions } = bench(orderWith('observe'), { servesMps: (gpu) => gpu === named });
+    await look(0, [server, { ...server, gpuUuid: unnamed }]);
+
+    expect(conditions(named)).toEqual([]);
+    expect(conditions(unnamed)).toHaveLength(1);
+  });
+});
+
 describe('a client of an MPS server', () => {
   const devices = [{ gpu: uuid(2), slice: undefined }];
   const client = stranger({ allocation: 'x', devices, mpsRole: 'client' });

@@ -24,6 +24,8 @@ export interface EnforcerDeps {
   readonly controllerHeardAtMs: () => number | undefined;
   /** With the controller silent for longer nothing is ended. */
   readonly controllerSilenceMaxMs?: number;
+  /** Whether an MPS daemon of ours is on a GPU or a slice of it, also one that no allocation holds any more. */
+  readonly servesMps?: (gpu: GpuUuid) => boolean;
   /** Lets the MPS server drop a client before it is killed: killing one with work in flight may take the server along. */
   readonly endMpsClient?: (pid: number, gpu: GpuUuid) => Promise<'ended' | 'unknown'>;
   readonly log: (facts: object, message: string) => void;
@@ -87,7 +89,9 @@ export class Enforcer {
     const unseenBefore = this.#unseen;
     const keyOf = ({ pid, gpuUuid }: AttributedProcess): string => `${pid} ${gpuUuid}`;
     this.#unseen = new Set(processes.filter(({ startTime }) => startTime === undefined).map(keyOf));
-    return processes.filter((process) => process.startTime !== undefined || unseenBefore.has(keyOf(process)));
+    const isOurServer = ({ mpsRole, gpuUuid }: AttributedProcess): boolean =>
+      mpsRole === 'server' && this.#deps.servesMps?.(gpuUuid) === true;
+    return processes.filter((process) => (process.startTime !== undefined || unseenBefore.has(keyOf(process))) && !isOurServer(process));
   }
 
   #showConditions(findings: readonly Finding[]): void {

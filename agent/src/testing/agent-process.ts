@@ -1,12 +1,15 @@
 // An agent as it is run, on a simulated machine: its own process, its own data, spoken to as a controller does.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   ApplyRequestSchema,
   type ApplyResponse,
   type DesiredStateSchema,
+  type ExecRequest,
+  ExecRequestSchema,
+  type ExecResponse,
   NodeAgent,
   WatchRequestSchema,
   type WatchResponse,
@@ -29,6 +32,7 @@ type Reports = {
 interface Client extends grpc.Client {
   apply(request: object, answer: (failure: grpc.ServiceError | null, response: ApplyResponse) => void): void;
   watch(request: object): grpc.ClientReadableStream<WatchResponse>;
+  exec(): grpc.ClientDuplexStream<ExecRequest, ExecResponse>;
 }
 
 export class AgentProcess implements AsyncDisposable {
@@ -67,6 +71,8 @@ export class AgentProcess implements AsyncDisposable {
   async #start(environment: Readonly<Record<string, string>>): Promise<void> {
     const own = await this.#authority.issue('node-1');
     mkdirSync(this.scratch.path('data', 'credentials'), { recursive: true });
+    // Another user's workloads have to get to their directories.
+    chmodSync(this.scratch.directory, 0o711);
     writeFileSync(this.scratch.path('data', 'credentials', 'node.crt'), own.certificatePem);
     writeFileSync(this.scratch.path('data', 'credentials', 'node.key'), own.keyPem);
     writeFileSync(this.scratch.path('data', 'credentials', 'ca.crt'), own.authorityPem);
@@ -116,6 +122,21 @@ export class AgentProcess implements AsyncDisposable {
       this.#client?.apply(request, (failure, response) => (failure === null ? resolve(response) : reject(failure))),
     );
     if (answer.case !== 'accepted') throw new Error(`the order was not accepted: ${JSON.stringify(answer.value)}`);
+  }
+
+  /** A further command beside a running allocation; what it wrote, of both streams, and its exit code. */
+  async exec(allocation: string, command: readonly string[]): Promise<{ readonly output: string; readonly exitCode: number | undefined }> {
+    const call = this.#client?.exec();
+    if (call === undefined) throw new Error('the agent was not started');
+    call.write(create(ExecRequestSchema, { message: { case: 'start', value: { allocation, command: [...command] } } }));
+    call.end();
+    let output = '';
+    let exitCode: number | undefined;
+    for await (const { message } of call as AsyncIterable<ExecResponse>) {
+      if (message.case === 'exitCode') exitCode = message.value;
+      else if (message.case !== undefined) output += Buffer.from(message.value).toString('utf8');
+    }
+    return { output, exitCode };
   }
 
   /** Waits with what the agent said in the message of a failure. */

@@ -104,6 +104,19 @@ describe('a process on a GPU', () => {
   });
 });
 
+describe('a number that goes to another process while it is looked up', () => {
+  it('does not get that process its place', async () => {
+    const starts = ['70', '99'];
+    const attribution = new Attribution({
+      inspector: { facts: () => ({ startTime: starts.shift() ?? '99' }), place: async () => inPod },
+      launcher: { pidsByAllocation: async () => new Map(), launched: async () => undefined },
+      order: () => emptyOrder,
+    });
+    const [found] = await attribution.attribute([seen(7)]);
+    expect(found).toMatchObject({ startTime: '70', podUid: undefined, containerId: undefined });
+  });
+});
+
 describe('what is remembered', () => {
   it('is looked up once, and again for another process with the same number', async () => {
     const { attribution, processes, owners, launched, looks } = machine();

@@ -22,6 +22,7 @@ const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const killPassesMax = 10;
 
 const outputMaxBytes = 128 * 1024 * 1024;
+const endedMaxBytes = 4 * 1024 * 1024 * 1024;
 
 export interface LauncherDeps {
   readonly directory: string;
@@ -43,8 +44,9 @@ export interface LauncherDeps {
   readonly onExit: () => void;
   /** How much of the output of one allocation is kept; older output is given up by {@link LocalLauncher.trimOutputs}. */
   readonly outputMaxBytes?: number;
-  /** How many outputs of forgotten allocations are kept. */
+  /** How many outputs of forgotten allocations are kept, and how much of them together; the oldest go first. */
   readonly endedMax?: number;
+  readonly endedMaxBytes?: number;
 }
 
 /**
@@ -63,7 +65,11 @@ export class LocalLauncher implements ProcessLauncher {
 
   constructor(deps: LauncherDeps) {
     this.#deps = deps;
-    this.#ended = new EndedOutputs({ directory: join(deps.directory, 'ended'), countMax: deps.endedMax ?? 2000 });
+    this.#ended = new EndedOutputs({
+      directory: join(deps.directory, 'ended'),
+      countMax: deps.endedMax ?? 2000,
+      bytesMax: deps.endedMaxBytes ?? endedMaxBytes,
+    });
   }
 
   /** Which of the two ways of {@link wrap} is in force, for a person. */
@@ -248,13 +254,14 @@ export class LocalLauncher implements ProcessLauncher {
   }
 
   /**
-   * Gives up the older half of outputs that are too large. Goes by what is on disk, so that whatever grew while no agent
-   * was there is trimmed by the next one; until then it grows.
+   * Gives up the older half of outputs that are too large, and the oldest outputs of forgotten allocations. Goes by what
+   * is on disk, so that whatever grew while no agent was there is trimmed by the next one; until then it grows.
    *
    * @returns what could not be trimmed, with the reason.
    */
   async trimOutputs(): Promise<readonly { readonly allocation: string; readonly cause: string }[]> {
     const troubles: { readonly allocation: string; readonly cause: string }[] = [];
+    await this.#ended.trim();
     for (const allocation of await this.known()) {
       try {
         await trimOutput(this.#files(allocation).output, this.#deps.outputMaxBytes ?? outputMaxBytes, punchHoleBy(this.#tools));

@@ -9,6 +9,7 @@ import { GpuWorker } from './gpu-worker.ts';
 import { Holdings } from './holdings.ts';
 import { type AttributedProcess, type NodeState, nodeKey } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Launched, type Ledger, type ProcessLauncher } from './ports.ts';
+import { Collectors } from './telemetry-status.ts';
 import { WakingLoop } from './waking-loop.ts';
 
 export interface NodeAgentDeps {
@@ -17,6 +18,8 @@ export interface NodeAgentDeps {
   readonly launcher: ProcessLauncher;
   readonly clock: Clock;
   readonly state: NodeState;
+  /** Is told how collecting goes. */
+  readonly collectors?: Collectors;
   readonly environment: AllocationKeeperDeps['environment'];
   readonly inventoryPeriodMs: number;
   readonly samplePeriodMs: number;
@@ -35,6 +38,7 @@ export class NodeAgent {
   readonly state: NodeState;
   readonly #deps: NodeAgentDeps;
   readonly #holdings = new Holdings();
+  readonly #collectors: Collectors;
   readonly #keeper: AllocationKeeper;
   readonly #keep: WakingLoop;
   readonly #inventory: Loop;
@@ -47,6 +51,7 @@ export class NodeAgent {
   constructor(deps: NodeAgentDeps) {
     this.#deps = deps;
     this.state = deps.state;
+    this.#collectors = deps.collectors ?? new Collectors(deps.clock);
     this.#keeper = new AllocationKeeper({
       ...deps,
       holdings: this.#holdings,
@@ -151,7 +156,7 @@ export class NodeAgent {
     const { driver, state, log } = this.#deps;
     const asked = state.moment;
     try {
-      const node = await driver.observe(signal);
+      const node = await this.#collectors.watch('inventory', () => driver.observe(signal));
       state.setAll(node.driverVersion, node.gpus, asked);
       const listed = new Set(node.gpus.map((gpu) => gpu.uuid));
       // Not awaited together with the rest: one that hangs must not make this listing old.
@@ -184,11 +189,11 @@ export class NodeAgent {
   async #sample(signal: AbortSignal): Promise<void> {
     const { driver, launcher, clock, state } = this.#deps;
     const readings = async (): Promise<void> => {
-      const taken = await driver.readings(signal);
+      const taken = await this.#collectors.watch('gpus', () => driver.readings(signal));
       state.readings.set({ atMs: clock.nowMs(), readings: taken });
     };
     const processes = async (): Promise<void> => {
-      const seen = await driver.observeProcesses(signal);
+      const seen = await this.#collectors.watch('processes', () => driver.observeProcesses(signal));
       const byPid = new Map(
         [...(await launcher.pidsByAllocation())].flatMap(([allocation, members]) => members.map((pid) => [pid, allocation] as const)),
       );

@@ -3,6 +3,7 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { Latest } from '@astrago/shared/runtime/latest';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { EnforcementClass } from '#core/order';
+import type { GpuSample, SliceSample } from '#core/telemetry/sample';
 import type { DriverFault, DriverFaultCode, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
 
 /** `observedAtMs` is when the driver last listed GPUs; 0 before it ever did. */
@@ -37,6 +38,8 @@ export class NodeState {
   readonly inventory = new Latest<NodeSnapshot>();
   readonly allocations = new Latest<readonly AllocationSnapshot[]>();
   readonly processes = new Latest<{ readonly atMs: number; readonly processes: readonly AttributedProcess[] }>();
+  readonly samples = new Latest<{ readonly atMs: number; readonly samples: readonly GpuSample[] }>();
+  readonly slices = new Latest<{ readonly atMs: number; readonly samples: readonly SliceSample[] }>();
   readonly readings = new Latest<{ readonly atMs: number; readonly readings: readonly Reading[] }>();
 
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();

@@ -49,29 +49,26 @@ export class Collectors {
   }
 }
 
-/** What the driver's side tells of itself. */
-export interface TelemetryStatus {
-  /** Long-running readers by a short name such as `query-gpu`; how often each was started again. */
-  readonly readerRestarts: ReadonlyMap<string, number>;
-  /** Commands since the start that did not end when killed. */
-  readonly abandonedCommands: number;
-  /** Fields that are asked for, by where they come from, such as `query-gpu` or `xml`. */
-  readonly fields: readonly FieldSupport[];
+export const readerStates = ['starting', 'running', 'backing-off', 'paused', 'stuck', 'falling-back'] as const;
+
+/** One long-running reader of the driver. */
+export interface ReaderHealth {
+  readonly state: (typeof readerStates)[number];
+  /** Starts after an end that nobody asked for. */
+  readonly restarts: number;
+  /** Processes of it that could not be killed and are still there. */
+  readonly abandoned: number;
+  /** Wall clock, ms since the epoch; absent before the first time. */
+  readonly lastSuccessAtMs: number | undefined;
+  /** Of the last failure since the last success. */
+  readonly lastError: string | undefined;
 }
 
-export interface FieldSupport {
-  readonly source: string;
-  readonly field: string;
-  readonly supported: boolean;
+/** How the readers do, and what this driver can tell them. */
+export interface TelemetryHealth {
+  readonly gpus: ReaderHealth;
+  /** Of slices and processes. */
+  readonly details: ReaderHealth;
+  /** Empty before the driver was asked. */
+  readonly fields: readonly { readonly field: string; readonly source: string; readonly supported: boolean }[];
 }
-
-/** One MPS control daemon. */
-export interface MpsDaemonStatus {
-  /** A GPU or MIG UUID. */
-  readonly device: string;
-  readonly state: (typeof mpsDaemonStates)[number];
-  /** Absent while the daemon does not tell. */
-  readonly clientCount: number | undefined;
-}
-
-export const mpsDaemonStates = ['starting', 'ready', 'fault', 'failed', 'stopping'] as const;

@@ -25,7 +25,10 @@ function limits() {
       waiting.push(resolve);
       signal?.addEventListener('abort', () => resolve(), { once: true });
     });
-  return { clock: { sleep }, pass: () => waiting.splice(0).forEach((resolve) => resolve()) };
+  const pass = (): void => {
+    for (const resolve of waiting.splice(0)) resolve();
+  };
+  return { clock: { sleep }, pass };
 }
 
 const interfaces = (): string[] => ['eth0'];

@@ -1,4 +1,4 @@
-import type { Collectors, TelemetryStatus } from '../app/telemetry-status.ts';
+import { type CollectorName, type CollectorStatus, type Collectors, readerStates, type TelemetryHealth } from '../app/telemetry-status.ts';
 import type { Exposition, Family } from './exposition.ts';
 
 export const buildInfo = {
@@ -36,11 +36,18 @@ export const readerRestarts = {
   labels: ['reader'],
 } as const satisfies Family<string>;
 
-export const abandonedCommands = {
-  name: 'astrago_agent_abandoned_commands_total',
-  type: 'counter',
-  help: 'Commands of nvidia-smi that did not end when killed and were left behind',
-  labels: [],
+export const readerState = {
+  name: 'astrago_agent_reader_state',
+  type: 'gauge',
+  help: 'State of a long-running reader of nvidia-smi: 1 for the one it is in, 0 for the others',
+  labels: ['reader', 'state'],
+} as const satisfies Family<string>;
+
+export const readerAbandoned = {
+  name: 'astrago_agent_reader_abandoned_processes',
+  type: 'gauge',
+  help: 'Processes of a reader that could not be killed and are still there',
+  labels: ['reader'],
 } as const satisfies Family<string>;
 
 export const fieldSupported = {
@@ -52,17 +59,39 @@ export const fieldSupported = {
 
 export function describeAgent(
   out: Exposition,
-  facts: { readonly version: string; readonly collectors: Collectors; readonly telemetry: TelemetryStatus | undefined },
+  facts: { readonly version: string; readonly collectors: Collectors; readonly telemetry: TelemetryHealth | undefined },
 ): void {
   out.add(buildInfo, { version: facts.version }, 1);
-  for (const [collector, { succeeded, succeededAtMs, durationMs }] of facts.collectors.all) {
+  for (const [collector, { succeeded, succeededAtMs, durationMs }] of collectorsIn(facts)) {
     out.add(collectSuccess, { collector }, succeeded ? 1 : 0);
     out.add(collectSuccessTime, { collector }, succeededAtMs === undefined ? undefined : succeededAtMs / 1000);
-    out.add(collectDuration, { collector }, durationMs / 1000);
+    out.add(collectDuration, { collector }, durationMs === undefined ? undefined : durationMs / 1000);
   }
   const { telemetry } = facts;
   if (telemetry === undefined) return;
-  for (const [reader, restarts] of telemetry.readerRestarts) out.add(readerRestarts, { reader }, restarts);
-  out.add(abandonedCommands, {}, telemetry.abandonedCommands);
+  for (const [reader, health] of readersIn(telemetry)) {
+    out.add(readerRestarts, { reader }, health.restarts);
+    out.add(readerAbandoned, { reader }, health.abandoned);
+    for (const state of readerStates) out.add(readerState, { reader, state }, health.state === state ? 1 : 0);
+  }
   for (const { field, source, supported } of telemetry.fields) out.add(fieldSupported, { field, source }, supported ? 1 : 0);
+}
+
+function readersIn(telemetry: TelemetryHealth) {
+  return [
+    ['gpus', telemetry.gpus],
+    ['devices', telemetry.details],
+  ] as const;
+}
+
+/** A reader makes no attempts with a duration: it goes well unless something has failed since the last success. */
+function collectorsIn(facts: {
+  readonly collectors: Collectors;
+  readonly telemetry: TelemetryHealth | undefined;
+}): ReadonlyMap<CollectorName, Omit<CollectorStatus, 'durationMs'> & { readonly durationMs?: number }> {
+  const all = new Map<CollectorName, Omit<CollectorStatus, 'durationMs'> & { readonly durationMs?: number }>(facts.collectors.all);
+  for (const [name, { lastSuccessAtMs, lastError }] of facts.telemetry === undefined ? [] : readersIn(facts.telemetry))
+    if (lastSuccessAtMs !== undefined || lastError !== undefined)
+      all.set(name, { succeeded: lastError === undefined, succeededAtMs: lastSuccessAtMs });
+  return all;
 }

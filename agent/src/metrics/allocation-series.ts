@@ -3,7 +3,6 @@ import { sameSlice } from '@astrago/shared/domain/mig/slice';
 import type { AllocatedDevice, Order } from '#core/order';
 import type { AllocationSnapshot, AttributedProcess } from '../app/node-state.ts';
 import type { ObservedGpu } from '../app/ports.ts';
-import { type MpsDaemonStatus, mpsDaemonStates } from '../app/telemetry-status.ts';
 import type { Exposition, Family } from './exposition.ts';
 import { foreignProcesses } from './gpu-families.ts';
 
@@ -35,6 +34,16 @@ export const mpsClients = {
   labels: ['device'],
 } as const satisfies Family<string>;
 
+const mpsDaemonStates = ['starting', 'ready', 'fault', 'failed', 'stopping'] as const;
+
+/** One MPS control daemon, as the snapshot of a node has it. */
+export interface MpsDaemon {
+  /** The GPU or MIG UUID that it serves. */
+  readonly device: string;
+  readonly state: (typeof mpsDaemonStates)[number];
+  readonly clientPids: readonly number[];
+}
+
 /** Where a process is in Kubernetes, as far as whoever attributes it knows. */
 export interface PodPlace {
   readonly namespace?: string | undefined;
@@ -53,7 +62,7 @@ export interface AllocationFacts {
   readonly gpus: readonly ObservedGpu[];
   /** Absent while nobody has looked, or the last look is old. */
   readonly processes: readonly PlacedProcess[] | undefined;
-  readonly mpsDaemons: readonly MpsDaemonStatus[];
+  readonly mpsDaemons: readonly MpsDaemon[];
 }
 
 export function describeAllocations(out: Exposition, facts: AllocationFacts): void {
@@ -78,7 +87,7 @@ export function describeAllocations(out: Exposition, facts: AllocationFacts): vo
     for (const { uuid } of facts.gpus) out.add(foreignProcesses, { uuid }, facts.processes.filter((one) => isForeign(one, uuid)).length);
   for (const daemon of facts.mpsDaemons) {
     for (const state of mpsDaemonStates) out.add(mpsState, { device: daemon.device, state }, daemon.state === state ? 1 : 0);
-    out.add(mpsClients, { device: daemon.device }, daemon.clientCount);
+    out.add(mpsClients, { device: daemon.device }, daemon.clientPids.length);
   }
 }
 

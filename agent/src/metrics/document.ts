@@ -1,16 +1,17 @@
 // The table of all metrics for people, made from the same families that are printed.
 
 import {
-  abandonedCommands,
   buildInfo,
   collectDuration,
   collectSuccess,
   collectSuccessTime,
   fieldSupported,
+  readerAbandoned,
   readerRestarts,
+  readerState,
 } from './agent-series.ts';
 import { allocationInfo, allocationMemory, mpsClients, mpsState } from './allocation-series.ts';
-import { commandDuration, commandTimeouts } from './command-counts.ts';
+import { commandDuration, commandsAbandoned, commandTimeouts } from './command-counts.ts';
 import { compatibilityFamilies } from './compatibility.ts';
 import type { Family } from './exposition.ts';
 import { periodsKept } from './freshness.ts';
@@ -34,10 +35,12 @@ export const nativeFamilies: readonly Family<string>[] = [
   collectSuccess,
   collectSuccessTime,
   collectDuration,
+  readerState,
   readerRestarts,
-  abandonedCommands,
+  readerAbandoned,
   commandDuration,
   commandTimeouts,
+  commandsAbandoned,
   fieldSupported,
 ];
 
@@ -55,9 +58,9 @@ Made from the code by the test beside it; \`ASTRAGO_WRITE_METRICS=1 ./astrago te
   lost GPU only its conditions are left.
 - A GPU has one series with all that identifies it, and a slice has one. Join the others with them:
   \`astrago_gpu_power_watts * on(uuid) group_left(node, gpu, model) astrago_gpu_info\`,
-  \`astrago_mig_memory_used_bytes * on(uuid, gi) group_left(profile, mig_uuid) astrago_mig_instance_info\`.
+  \`astrago_mig_memory_used_bytes * on(uuid, gi) group_left(profile) max by (uuid, gi, profile) (astrago_mig_instance_info)\`.
 - Why there is no data is told apart from the data, by \`astrago_agent_last_collect_success\` and its neighbours.
-- A GPU has at most 25 series and a slice as many, those of allocations aside.
+- A GPU has at most 24 series and one for each finding, a slice at most 25, those of allocations aside.
 
 ## Our names
 

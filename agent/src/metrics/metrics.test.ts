@@ -217,8 +217,11 @@ describe('the metrics of allocations', () => {
   });
 
   it('tell the state of MPS daemons, one series a state', () => {
-    const daemons = [{ device: 'GPU-1', state: 'fault', clientCount: 3 } as const];
-    const bench = new MetricsBench({ mpsDaemons: () => daemons });
+    const bench = new MetricsBench();
+    bench.state.setAll('590.1', [], 0);
+    const inventory = bench.state.inventory.current ?? expect.unreachable();
+    const daemons = new Map([['GPU-1', [{ device: 'GPU-1', state: 'fault', clientPids: [1, 2, 3] }]]]);
+    bench.state.inventory.set({ ...inventory, mpsDaemons: daemons } as typeof inventory);
 
     expect(bench.series(/mps/)).toEqual([
       'astrago_mps_daemon_state{device="GPU-1",state="starting"} 0',
@@ -282,20 +285,40 @@ describe('the health of collecting', () => {
     ]);
   });
 
-  it('tells of readers, commands left behind, and fields that the driver knows', () => {
+  it('counts commands left behind, where the driver tells that', () => {
+    const bench = new MetricsBench();
+    bench.metrics.onCommand({ kind: 'query', ms: 50, outcome: 'done' });
+    expect(bench.series(/abandoned/)).toEqual([]);
+
+    bench.metrics.onCommand({ kind: 'query', ms: 50, outcome: 'done', abandoned: false });
+    bench.metrics.onCommand({ kind: 'query', ms: 50, outcome: 'timed-out', abandoned: true });
+    expect(bench.series(/abandoned/)).toEqual(['astrago_agent_abandoned_commands_total 1']);
+  });
+
+  it('tells of readers and of the fields that the driver knows', () => {
+    const reader = { restarts: 2, abandoned: 1, lastSuccessAtMs: 7000, lastError: undefined };
     const bench = new MetricsBench({
       telemetry: () => ({
-        readerRestarts: new Map([['query-gpu', 2]]),
-        abandonedCommands: 1,
-        fields: [{ field: 'power.draw', source: 'query-gpu', supported: false }],
+        gpus: { ...reader, state: 'running' },
+        details: { ...reader, state: 'stuck', lastError: 'it hangs' },
+        fields: [{ field: 'power', source: 'power.draw', supported: false }],
       }),
     });
 
-    expect(bench.series(/restarts|abandoned|field/)).toEqual([
-      'astrago_agent_reader_restarts_total{reader="query-gpu"} 2',
-      'astrago_agent_abandoned_commands_total 1',
-      'astrago_field_supported{field="power.draw",source="query-gpu"} 0',
+    expect(bench.series(/reader.* [^0]|collect|field/)).toEqual([
+      'astrago_agent_last_collect_success{collector="gpus"} 1',
+      'astrago_agent_last_collect_success{collector="devices"} 0',
+      'astrago_agent_last_collect_success_timestamp_seconds{collector="gpus"} 7',
+      'astrago_agent_last_collect_success_timestamp_seconds{collector="devices"} 7',
+      'astrago_agent_reader_restarts_total{reader="gpus"} 2',
+      'astrago_agent_reader_restarts_total{reader="devices"} 2',
+      'astrago_agent_reader_abandoned_processes{reader="gpus"} 1',
+      'astrago_agent_reader_abandoned_processes{reader="devices"} 1',
+      'astrago_agent_reader_state{reader="gpus",state="running"} 1',
+      'astrago_agent_reader_state{reader="devices",state="stuck"} 1',
+      'astrago_field_supported{field="power",source="power.draw"} 0',
     ]);
+    expect(bench.series(/reader_state/)).toHaveLength(12);
   });
 });
 

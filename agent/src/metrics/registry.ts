@@ -2,10 +2,10 @@ import type { Clock } from '@astrago/shared/runtime/clock';
 import type { Latest } from '@astrago/shared/runtime/latest';
 import type { Order } from '#core/order';
 import type { HostSample } from '../app/host-telemetry.ts';
-import type { NodeState } from '../app/node-state.ts';
-import { Collectors, type MpsDaemonStatus, type TelemetryStatus } from '../app/telemetry-status.ts';
+import type { NodeSnapshot, NodeState } from '../app/node-state.ts';
+import { Collectors, type TelemetryHealth } from '../app/telemetry-status.ts';
 import { describeAgent } from './agent-series.ts';
-import { describeAllocations, type PlacedProcess } from './allocation-series.ts';
+import { describeAllocations, type MpsDaemon, type PlacedProcess } from './allocation-series.ts';
 import { CommandCounts, type CommandSample } from './command-counts.ts';
 import { type Compatibility, describeCompatibility } from './compatibility.ts';
 import { Exposition } from './exposition.ts';
@@ -21,9 +21,7 @@ export interface AgentMetricsDeps {
   readonly periodsMs: Periods;
   readonly order: () => Order;
   readonly collectors?: Collectors;
-  readonly telemetry?: () => TelemetryStatus;
-  /** The same array as long as nothing has changed. */
-  readonly mpsDaemons?: () => readonly MpsDaemonStatus[];
+  readonly telemetry?: () => TelemetryHealth;
   readonly host?: Latest<HostSample>;
   /** Absent: our own names alone. */
   readonly compatibility?: Compatibility | undefined;
@@ -64,34 +62,34 @@ export class AgentMetrics {
   }
 
   #devices(): Buffer {
-    const { state, order, mpsDaemons, host } = this.#deps;
+    const { state, order, host } = this.#deps;
     const nowMs = this.#deps.clock.nowMs();
     const { inventory, samples, slices, processes, allocations } = state;
-    const daemons = mpsDaemons?.() ?? none;
-    const of = [...[inventory, samples, slices, processes, allocations, host].map((latest) => latest?.current), order(), daemons];
+    const of = [...[inventory, samples, slices, processes, allocations, host].map((latest) => latest?.current), order()];
     const before = this.#printed;
     if (before?.freshness.holdsAt(nowMs) === true && before.of.every((value, index) => value === of[index])) return before.bytes;
     const freshness = new Freshness(nowMs);
-    const bytes = Buffer.from(this.#print(freshness, daemons));
+    const bytes = Buffer.from(this.#print(freshness));
     this.#printed = { of, freshness, bytes };
     return bytes;
   }
 
-  #print(freshness: Freshness, daemons: readonly MpsDaemonStatus[]): string {
+  #print(freshness: Freshness): string {
     const { state, node, periodsMs, compatibility } = this.#deps;
     const out = new Exposition();
     const view = freshView(state, freshness, periodsMs);
     const listed = state.processes.current;
     const processes: readonly PlacedProcess[] | undefined =
       listed !== undefined && freshness.isFresh(listed.atMs, periodsMs.sample) ? listed.processes : undefined;
+    const inventory: (NodeSnapshot & WithMps) | undefined = state.inventory.current;
     describeGpus(out, node, view);
-    describeConditions(out, node, state.inventory.current);
+    describeConditions(out, node, inventory);
     describeAllocations(out, {
       allocations: state.allocations.current ?? [],
       order: this.#deps.order(),
       gpus: view.gpus,
       processes,
-      mpsDaemons: daemons,
+      mpsDaemons: [...(inventory?.mpsDaemons?.values() ?? [])].flat(),
     });
     const host = this.#deps.host?.current;
     if (host !== undefined && freshness.isFresh(host.atMs, periodsMs.host)) describeHost(out, host);
@@ -100,5 +98,7 @@ export class AgentMetrics {
   }
 }
 
-/** One and the same, for what is compared by identity. */
-const none: readonly MpsDaemonStatus[] = [];
+/** By GPU; absent where there is none. */
+interface WithMps {
+  readonly mpsDaemons?: ReadonlyMap<string, readonly MpsDaemon[]>;
+}

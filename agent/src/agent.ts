@@ -54,13 +54,16 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       }),
     );
     const collectors = new Collectors(clock);
-    const host = new HostTelemetry({
-      reader: hostReader(),
-      clock,
-      collectors,
-      periodMs: config.hostPeriodMs,
-      log: (facts, message) => log.warn(facts, message),
-    });
+    const host =
+      config.hostPeriodMs === undefined
+        ? undefined
+        : new HostTelemetry({
+            reader: hostReader(),
+            clock,
+            collectors,
+            periodMs: config.hostPeriodMs,
+            log: (facts, message) => log.warn(facts, message),
+          });
     const metrics = new AgentMetrics({
       node: config.node,
       version,
@@ -70,11 +73,11 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
         inventory: config.inventoryPeriodMs,
         sample: config.samplePeriodMs,
         slices: config.samplePeriodMs,
-        host: config.hostPeriodMs,
+        host: config.hostPeriodMs ?? 0,
       },
       order: () => ledger.order,
       collectors,
-      host: host.latest,
+      host: host?.latest,
       compatibility: config.metricsCompatibility,
     });
     const environmentOf = (
@@ -130,7 +133,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
-    const loops = Promise.all([agent.run(ending.signal), host.run(ending.signal)]);
+    const loops = Promise.all([agent.run(ending.signal), host?.run(ending.signal)]);
     const beats = heartbeat(
       {
         node: config.node,

@@ -18,7 +18,8 @@ export interface AgentConfig {
   readonly memoryMiB: number;
   readonly inventoryPeriodMs: number;
   readonly samplePeriodMs: number;
-  readonly hostPeriodMs: number;
+  /** Absent: the host is not measured, because something else on the node does. */
+  readonly hostPeriodMs: number | undefined;
   readonly prepareTimeoutMs: number;
   /** How long processes of strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
@@ -52,7 +53,10 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     memoryMiB: whole(environment, 'ASTRAGO_MEMORY_MIB', Math.floor(totalmem() / 2 ** 20)),
     inventoryPeriodMs: whole(environment, 'ASTRAGO_INVENTORY_PERIOD_MS', 10_000),
     samplePeriodMs: whole(environment, 'ASTRAGO_SAMPLE_PERIOD_MS', 10_000),
-    hostPeriodMs: whole(environment, 'ASTRAGO_HOST_PERIOD_MS', 15_000),
+    hostPeriodMs:
+      oneOf(environment, 'ASTRAGO_HOST_METRICS', ['on', 'off']) === 'off'
+        ? undefined
+        : whole(environment, 'ASTRAGO_HOST_PERIOD_MS', 15_000),
     prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
     strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
     // Another file plays a reboot of a simulated node.

@@ -8,12 +8,15 @@ type Systeminformation = typeof import('systeminformation');
 
 const partLimitMs = 5000;
 
-/** The parts of systeminformation that are asked: those that read files or start a process and do not block. */
+/**
+ * What is asked of systeminformation: calls that read files or start short processes. Some 30 ms of processor time a round in
+ * all, a third of it in this process, of which listing the mounts blocks a few.
+ */
 export type SystemQueries = Pick<Systeminformation, 'mem' | 'fsSize' | 'fsStats' | 'networkStats'>;
 
 /**
  * Processors are read with Node's own calls, which give counters and start nothing; systeminformation would run a shell
- * and give rates. The rest is systeminformation's, loaded at the first reading: it costs some 10 MB.
+ * and give rates. The rest is systeminformation's, loaded at the first reading.
  */
 export function hostReader(
   deps: { readonly load?: () => Promise<SystemQueries>; readonly clock?: Pick<Clock, 'sleep'>; readonly interfaces?: () => string[] } = {},

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { readAgentConfig } from '../config.ts';
 import type { HostnameLabel } from './compatibility.ts';
 import { compatibilityFamilies } from './compatibility.ts';
 import { everyGpuMeasure, everySliceMeasure, gpuUuid, liveSlice, MetricsBench, observedGpu } from './testing/metrics-bench.ts';
@@ -48,6 +49,16 @@ describe('the compatibility set', () => {
     made.sampled({ gpu: 1, values: everyGpuMeasure });
 
     expect(made.text).not.toContain('DCGM');
+  });
+
+  it('is asked for by a word, and another word is refused with those that exist', () => {
+    const needed = { ASTRAGO_AGENT_DATA: 'd', ASTRAGO_JOIN_ADDRESS: 'j', ASTRAGO_CONTROLLER_ADDRESS: 'c' };
+    const read = (more: Readonly<Record<string, string>>) => readAgentConfig({ ...needed, ...more });
+
+    expect(read({}).metricsCompatibility).toBeUndefined();
+    expect(read({ ASTRAGO_METRICS_COMPATIBILITY: 'dcgm' }).metricsCompatibility).toEqual({ set: 'dcgm', hostnameLabel: 'hostname' });
+    expect(() => read({ ASTRAGO_METRICS_COMPATIBILITY: 'nvml' })).toThrow('ASTRAGO_METRICS_COMPATIBILITY must be none or dcgm, not "nvml"');
+    expect(read({ ASTRAGO_HOST_METRICS: 'off' }).hostPeriodMs).toBeUndefined();
   });
 
   it('has one of both labels for the node', () => {

@@ -22,7 +22,8 @@ export interface AgentMetricsDeps {
   readonly order: () => Order;
   readonly collectors?: Collectors;
   readonly telemetry?: () => TelemetryHealth;
-  readonly host?: Latest<HostSample>;
+  /** Absent where the host is not measured. */
+  readonly host?: Latest<HostSample> | undefined;
   /** Absent: our own names alone. */
   readonly compatibility?: Compatibility | undefined;
 }

@@ -8,7 +8,7 @@ import {
   MetricsBench,
   observedGpu,
 } from '../../agent/src/metrics/testing/metrics-bench.ts';
-import { promtoolFindings } from '../services/prometheus-programs.ts';
+import { findPrometheus, promtoolFindings } from '../services/prometheus-programs.ts';
 
 /** A node on which everything is measured, with names that need care. */
 function everything(compatibility?: { readonly set: 'dcgm'; readonly hostnameLabel: 'hostname' | 'Hostname' }): MetricsBench {
@@ -44,5 +44,9 @@ describe('promtool', () => {
       "label names should be written in 'snake_case' not 'camelCase'",
       "metric name should not include type 'counter'",
     ]);
+  });
+
+  it('is fetched where it is not installed, and missed with a sentence that helps where it cannot be', async () => {
+    await expect(findPrometheus({ PATH: '', XDG_CACHE_HOME: '/dev/null' })).rejects.toThrow('install it with: apt-get install prometheus');
   });
 });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import type { Environment } from '@astrago/shared/runtime/environment';
 
 export interface PrometheusPrograms {
   readonly prometheus: string;
@@ -13,12 +14,13 @@ export interface PrometheusPrograms {
 let found: Promise<PrometheusPrograms> | undefined;
 
 /** Fetches the package when it is not there; test files that come at the same time wait for one another. */
-export function prometheusPrograms(environment: Readonly<Record<string, string | undefined>> = process.env): Promise<PrometheusPrograms> {
-  found ??= find(environment);
+export function prometheusPrograms(): Promise<PrometheusPrograms> {
+  found ??= findPrometheus(process.env);
   return found;
 }
 
-async function find(environment: Readonly<Record<string, string | undefined>>): Promise<PrometheusPrograms> {
+/** @param environment `PATH` says where programs are, `XDG_CACHE_HOME` where the package may be unpacked. */
+export async function findPrometheus(environment: Environment): Promise<PrometheusPrograms> {
   const installed = inDirectories((environment['PATH'] ?? '').split(delimiter));
   if (installed !== undefined) return installed;
   const cache = join(environment['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'astrago', 'prometheus');

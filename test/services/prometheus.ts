@@ -59,16 +59,19 @@ export class Prometheus implements AsyncDisposable {
     );
     closeSync(log);
     const started = new Prometheus(child, directory, `http://${address}`);
+    const said = (): string => readFileSync(join(directory, 'log'), 'utf8');
     try {
-      await until(async () => {
-        if (child.exitCode !== null) throw new Error(readFileSync(join(directory, 'log'), 'utf8').slice(-2000));
-        return (await fetch(`http://${address}/-/ready`)).ok;
-      }, 'Prometheus is ready');
-      return started;
+      await until(async () => child.exitCode !== null || (await fetch(`http://${address}/-/ready`)).ok, 'Prometheus is ready');
+      if (child.exitCode === null) return started;
     } catch (failure) {
       await started[Symbol.asyncDispose]();
       throw failure;
     }
+    const last = said();
+    await started[Symbol.asyncDispose]();
+    // Somebody took the port between choosing and listening.
+    if (last.includes('address already in use')) return Prometheus.start(jobs);
+    throw new Error(`Prometheus has ended:\n${last.slice(-2000)}`);
   }
 
   /** The value now of every series that the expression gives. */

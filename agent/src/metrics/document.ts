@@ -79,13 +79,27 @@ Grafana's 12239. The label with the name of the node is \`hostname\`, or \`Hostn
   values for each instance; \`max by (gpu)\` gives the same from both, and \`sum\` is right here.
 - Some of these names break the rules that promtool checks, counters without \`_total\` above all. They are not ours to change.
 
-${table(compatibilityFamilies)}
+Labels of all: ${listed(compatibilityFamilies[0]?.labels ?? [])}; a label without a value is left out.
+
+${table(compatibilityFamilies, ['name', 'type', 'meaning'])}
 `;
 }
 
-function table(families: readonly Family<string>[]): string {
-  const rows = families.map(
-    ({ name, type, labels, help }) => `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(' ')} | ${help} |`,
-  );
-  return ['| name | type | labels | meaning |', '|---|---|---|---|', ...rows].join('\n');
+const columns = {
+  name: ({ name }) => `\`${name}\``,
+  type: ({ type }) => type,
+  labels: ({ labels }) => listed(labels),
+  meaning: ({ help }) => help,
+} as const satisfies Readonly<Record<string, (family: Family<string>) => string>>;
+
+function table(
+  families: readonly Family<string>[],
+  shown: readonly (keyof typeof columns)[] = ['name', 'type', 'labels', 'meaning'],
+): string {
+  const rows = families.map((family) => shown.map((column) => columns[column](family)));
+  return [shown, shown.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+function listed(labels: readonly string[]): string {
+  return labels.map((label) => `\`${label}\``).join(' ');
 }

@@ -35,6 +35,8 @@ export interface Behaviour {
   readonly unknownFields?: readonly string[];
   readonly unprivileged?: boolean;
   readonly errorStream?: 'stdout' | 'stderr';
+  /** `-l` beside what the help does not list it for, such as `-L`: refused unless told to run once. */
+  readonly loopOutsideQueries?: 'refuse' | 'once';
 }
 
 export interface FaultRule {

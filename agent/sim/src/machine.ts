@@ -15,6 +15,8 @@ export interface Machine {
   /** All rules that apply to this call, laid over each other. */
   readonly action: FaultAction;
   readonly answer: Answer;
+  /** 0 for a call that runs once, and for the first round of a loop. */
+  readonly round: number;
   /** Instances created or destroyed so far by this call. */
   stepsDone: number;
   /** GPUs that a fault declares held by a client nobody can see. */

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dataTable } from './data-text.ts';
 import { type Machine, Refusal } from './machine.ts';
 import type { GpuState } from './machine-state.ts';
 import { csvTime } from './printed-time.ts';
@@ -40,8 +39,7 @@ export function queryGpu(machine: Machine, names: string, format: CsvFormat, ids
 }
 
 function findFields(machine: Machine, asked: readonly string[]): readonly { asked: string; row: FieldRow }[] {
-  const path = join(machine.dataDirectory, 'query-gpu-fields.json');
-  const rows = JSON.parse(readFileSync(path, 'utf8')) as readonly FieldRow[];
+  const rows = dataTable(machine, 'query-gpu-fields.json') as readonly FieldRow[];
   const byName = new Map(rows.flatMap((row) => [row[0], ...row.slice(4)].map((name) => [name, row] as const)));
   return asked.map((name) => {
     const row = machine.faults.behaviour?.unknownFields?.includes(name) ? undefined : byName.get(name);

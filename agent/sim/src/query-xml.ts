@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { AttachedProcess } from './attached-processes.ts';
+import { dataText } from './data-text.ts';
 import { type GpuModel, requireComputeProfile, requireProfile } from './gpu-model.ts';
 import type { Machine } from './machine.ts';
 import { type GpuState, migDevices } from './machine-state.ts';
@@ -30,11 +29,7 @@ export function queryXml(machine: Machine, ids: string | undefined): number {
   const visible = visibleGpus(machine, ids);
   const now = new Date();
   const processes = scanProcesses(machine);
-  const skeleton = linesFor(
-    readFileSync(join(machine.dataDirectory, 'query-xml.txt'), 'utf8'),
-    driver.major,
-    machine.model.rowRemapBanks === null ? 'P' : 'R',
-  );
+  const skeleton = linesFor(dataText(machine, 'query-xml.txt'), driver.major, machine.model.rowRemapBanks === null ? 'P' : 'R');
   answer.print('<?xml version="1.0" ?>');
   answer.print(`<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v${dtdVersion(driver.major)}.dtd">`);
   answer.print('<nvidia_smi_log>');

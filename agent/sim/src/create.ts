@@ -27,16 +27,25 @@ export interface MachineOrder {
 
 export interface CreatedMachine {
   readonly directory: string;
-  /** The executable to call. */
+  /** The executables to call; all of them are in one directory, for `PATH`. */
   readonly nvidiaSmi: string;
+  readonly mpsControl: string;
+  readonly cudaClient: string;
   readonly stateFile: string;
   readonly faultsFile: string;
   readonly gpuUuids: readonly string[];
 }
 
 const dataDirectory = join(import.meta.dirname, '..', 'data');
-const entry = join(import.meta.dirname, 'main.ts');
-let program: string | undefined;
+
+/** Programs of a machine, by the module they start from; the server is started by its daemon only. */
+const programs = {
+  'nvidia-smi': 'main.ts',
+  'nvidia-cuda-mps-control': 'mps-control-main.ts',
+  'nvidia-cuda-mps-server': 'mps-server-main.ts',
+  'cuda-client': 'cuda-client-main.ts',
+} as const;
+const linked = new Map<string, string>();
 
 export function modelNames(): readonly string[] {
   return readdirSync(join(dataDirectory, 'models')).map((file) => file.replace(/\.json$/, ''));
@@ -49,23 +58,35 @@ export function createMachine(order: MachineOrder): CreatedMachine {
   const lib = join(directory, 'lib');
   const stateFile = join(directory, 'state.json');
   const faultsFile = join(directory, 'faults.json');
-  const nvidiaSmi = join(bin, 'nvidia-smi');
   mkdirSync(bin, { recursive: true });
   mkdirSync(lib, { recursive: true });
   writeOnce(stateFile, () => `${JSON.stringify(freshState(order, loadModel(order.model)), null, 1)}\n`);
   writeOnce(faultsFile, () => '{}\n');
   const state = readState(directory);
   const model = loadModel(state.modelKey);
-  program ??= linkProgram(entry);
-  const programFile = join(lib, 'nvidia-smi.cjs');
   replace(join(lib, 'model.json'), JSON.stringify({ dataDirectory, model }));
-  replace(programFile, program);
-  replace(
-    nvidiaSmi,
-    `#!/bin/sh\nunset NODE_OPTIONS NODE_V8_COVERAGE\nexec ${quote(process.execPath)} --no-warnings ${quote(programFile)} ${quote(stateFile)} "$@"\n`,
-    0o755,
-  );
-  return { directory, nvidiaSmi, stateFile, faultsFile, gpuUuids: state.gpus.map((gpu) => gpu.uuid) };
+  for (const [name, entry] of Object.entries(programs)) install(directory, name, entry, stateFile);
+  return {
+    directory,
+    nvidiaSmi: join(bin, 'nvidia-smi'),
+    mpsControl: join(bin, 'nvidia-cuda-mps-control'),
+    cudaClient: join(bin, 'cuda-client'),
+    stateFile,
+    faultsFile,
+    gpuUuids: state.gpus.map((gpu) => gpu.uuid),
+  };
+}
+
+function install(directory: string, name: string, entry: string, stateFile: string): void {
+  const text = linked.get(name) ?? linkProgram(join(import.meta.dirname, entry));
+  linked.set(name, text);
+  const programFile = join(directory, 'lib', `${name}.cjs`);
+  replace(programFile, text);
+  if (name === 'nvidia-cuda-mps-server') return;
+  // The daemon is known as this machine's by its environment.
+  const owner = name === 'nvidia-cuda-mps-control' ? `export FAKE_NVIDIA_SMI_STATE=${quote(stateFile)}\n` : '';
+  const command = `exec ${quote(process.execPath)} --no-warnings ${quote(programFile)} ${quote(stateFile)} "$@"`;
+  replace(join(directory, 'bin', name), `#!/bin/sh\nunset NODE_OPTIONS NODE_V8_COVERAGE\n${owner}${command}\n`, 0o755);
 }
 
 /** As after a power cycle. Processes that were attached are the caller's to end. */

@@ -4,6 +4,7 @@ import { Answer } from './answer.ts';
 import { actionNow, conditionRefusal, idsIn, spoiler } from './fault-action.ts';
 import { readFaults } from './faults.ts';
 import type { GpuModel } from './gpu-model.ts';
+import { hang } from './hang.ts';
 import { loopPeriodMs } from './loop.ts';
 import { type Machine, parseDriver, Refusal } from './machine.ts';
 import { pause } from './pause.ts';
@@ -38,7 +39,7 @@ async function runRound(call: Pick<Machine, 'directory' | 'model' | 'dataDirecto
   const state = readState(directory);
   const faults = readFaults(directory);
   const selected = selectGpus(state.gpus, idsIn(args)) ?? [];
-  const { action, busyGpus } = await actionNow(directory, faults, args, state.gpus, selected);
+  const { action, busyGpus } = await actionNow(directory, faults, 'nvidia-smi', args, state.gpus, selected);
   const answer = new Answer();
   const driver = parseDriver(state.driverVersion);
   const machine: Machine = { ...call, driver, state, faults, action, answer, stepsDone: 0, busyGpus };
@@ -68,13 +69,6 @@ async function answerOrRefuse(machine: Machine, args: readonly string[]): Promis
     for (const line of error.lines) machine.answer.complain(line, machine.faults.behaviour?.errorStream ?? 'stdout');
     return error.exitCode;
   }
-}
-
-/** As a call stuck in the driver: nothing but SIGKILL ends it. */
-function hang(): Promise<never> {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
-  setInterval(() => undefined, 2 ** 30);
-  return new Promise(() => undefined);
 }
 
 void main(process.argv[2] ?? '', process.argv.slice(3)).then((exitCode) => {

@@ -1,7 +1,7 @@
 import { type AttachedProcess, attachedProcesses } from './attached-processes.ts';
 import { type GpuModel, type InstanceProfile, type MigTable, requireComputeProfile, requireProfile } from './gpu-model.ts';
 import type { Machine } from './machine.ts';
-import { type GpuInstance, type GpuState, migDevices } from './machine-state.ts';
+import { type GpuInstance, type GpuState, type MigDevice, migDevices } from './machine-state.ts';
 
 /** What the sensors of one GPU say at one moment; a function of seed, time and attached processes. */
 export interface Reading {
@@ -23,7 +23,24 @@ export interface Reading {
 
 /** One scan of the machine, shared by everything one call prints. */
 export function scanProcesses(machine: Machine): readonly AttachedProcess[] {
-  return attachedProcesses(machine.directory, machine.state);
+  const all = attachedProcesses(machine.directory, machine.state);
+  if (machine.faults.behaviour?.mpsClientsOnWholeGpu === 'listed' || !all.some((one) => one.type === 'M+C')) return all;
+  return withoutClients(machine.model, all);
+}
+
+/** On a GPU that is not cut, the contexts of MPS clients are the server's. */
+function withoutClients(model: GpuModel, all: readonly AttachedProcess[]): readonly AttachedProcess[] {
+  const isServer = (one: AttachedProcess): boolean => one.name === 'nvidia-cuda-mps-server' && !one.device;
+  const served = new Set(all.filter(isServer).map((one) => one.gpu.uuid));
+  const hidden = (one: AttachedProcess): boolean => one.type === 'M+C' && !one.device && served.has(one.gpu.uuid);
+  return all
+    .filter((one) => !hidden(one))
+    .map((one) => {
+      if (!isServer(one)) return one;
+      const clients = all.filter((client) => hidden(client) && client.gpu.uuid === one.gpu.uuid);
+      const memoryMiB = clients.reduce((sum, client) => sum + processMemory(model, client), one.memoryMiB ?? 0);
+      return { ...one, memoryMiB, load: clients.reduce((most, client) => Math.max(most, client.load ?? 0.9), 0) };
+    });
 }
 
 export function readSensors(machine: Machine, gpu: GpuState, scanned: readonly AttachedProcess[], nowMs: number): Reading {
@@ -58,11 +75,15 @@ export function readSensors(machine: Machine, gpu: GpuState, scanned: readonly A
 
 /** What one process takes, in MiB; never more than its device has. */
 export function processMemory(model: GpuModel, process: AttachedProcess): number {
-  const capacity = process.device
-    ? requireProfile(requireMig(model), process.device.instance.profileId).memoryMiB
-    : model.memoryTotalMiB - model.memoryReservedMiB;
+  const capacity = deviceCapacity(model, process.device);
   const wanted = process.memoryMiB ?? 300 + noise(`pid ${process.pid}`) * capacity * 0.2;
-  return Math.floor(Math.min(wanted, capacity));
+  return Math.floor(Math.min(wanted, capacity, process.limitMiB ?? capacity));
+}
+
+/** MiB of a slice, or of a GPU that is not cut. */
+export function deviceCapacity(model: GpuModel, device: MigDevice | undefined): number {
+  if (device) return requireProfile(requireMig(model), device.instance.profileId).memoryMiB;
+  return model.memoryTotalMiB - model.memoryReservedMiB;
 }
 
 /** Used memory of a GPU instance: shared by its compute instances, so each of them shows the same. */

@@ -8,6 +8,8 @@ import type { GpuState, MachineState } from './machine-state.ts';
 import { readState } from './state-file.ts';
 
 export type { FaultAction, FaultRule, Faults } from './faults.ts';
+export type { GpuHealth, MachineHealth } from './health.ts';
+export { appendKernelLine, appendXid, type Xid } from './kernel-log.ts';
 export type { MachineState } from './machine-state.ts';
 
 export interface MachineOrder {
@@ -33,6 +35,10 @@ export interface CreatedMachine {
   readonly cudaClient: string;
   readonly stateFile: string;
   readonly faultsFile: string;
+  /** What ails the GPUs; not there at first. */
+  readonly healthFile: string;
+  /** In the form of `/dev/kmsg`; `control-main.ts xid` appends to it. */
+  readonly kernelLog: string;
   readonly gpuUuids: readonly string[];
 }
 
@@ -62,6 +68,7 @@ export function createMachine(order: MachineOrder): CreatedMachine {
   mkdirSync(lib, { recursive: true });
   writeOnce(stateFile, () => `${JSON.stringify(freshState(order, loadModel(order.model)), null, 1)}\n`);
   writeOnce(faultsFile, () => '{}\n');
+  writeOnce(join(directory, 'kmsg'), () => '');
   const state = readState(directory);
   const model = loadModel(state.modelKey);
   replace(join(lib, 'model.json'), JSON.stringify({ dataDirectory, model }));
@@ -73,6 +80,8 @@ export function createMachine(order: MachineOrder): CreatedMachine {
     cudaClient: join(bin, 'cuda-client'),
     stateFile,
     faultsFile,
+    healthFile: join(directory, 'health.json'),
+    kernelLog: join(directory, 'kmsg'),
     gpuUuids: state.gpus.map((gpu) => gpu.uuid),
   };
 }

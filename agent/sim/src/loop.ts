@@ -1,7 +1,7 @@
 import { type CommandLine, invalidCombination, mainGrammar, parseCommandLine } from './command-line.ts';
 import { type Machine, Refusal } from './machine.ts';
 
-const onceOnly = ['list-gpus', 'version', 'help', 'help-query-gpu', 'help-query-compute-apps'];
+const onceOnly = ['reset-gpu-clocks', 'reset-memory-clocks', 'list-gpus', 'version', 'help', 'help-query-gpu', 'help-query-compute-apps'];
 
 /** Time between two rounds, absent for a call that runs once. A command line that is wrong runs once, to say so. */
 export function loopPeriodMs(args: readonly string[]): number | undefined {

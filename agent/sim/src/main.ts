@@ -5,6 +5,7 @@ import { actionNow, conditionRefusal, idsIn, spoiler } from './fault-action.ts';
 import { readFaults } from './faults.ts';
 import type { GpuModel } from './gpu-model.ts';
 import { hang } from './hang.ts';
+import { readHealth } from './health.ts';
 import { loopPeriodMs } from './loop.ts';
 import { type Machine, parseDriver, Refusal } from './machine.ts';
 import { pause } from './pause.ts';
@@ -42,7 +43,8 @@ async function runRound(call: Pick<Machine, 'directory' | 'model' | 'dataDirecto
   const { action, busyGpus } = await actionNow(directory, faults, 'nvidia-smi', args, state.gpus, selected);
   const answer = new Answer();
   const driver = parseDriver(state.driverVersion);
-  const machine: Machine = { ...call, driver, state, faults, action, answer, stepsDone: 0, busyGpus };
+  const health = readHealth(directory);
+  const machine: Machine = { ...call, driver, state, faults, health, action, answer, stepsDone: 0, busyGpus };
 
   pause((faults.latencyMs ?? 0) + (action.delayMs ?? 0));
   if (action.hang) await hang();

@@ -12,6 +12,7 @@ import { visibleGpus } from './selected-gpus.ts';
 export async function runCommand(machine: Machine, args: readonly string[]): Promise<number> {
   if (args[0] === 'mig') return (await import('./mig-command.ts')).runMig(machine, args.slice(1));
   if (args[0] === 'dmon' || args[0] === 'pmon') return (await import('./monitors.ts')).runMonitor(machine, args[0], args.slice(1));
+  if (args[0] === 'compute-policy') return (await import('./compute-policy.ts')).runComputePolicy(machine, args.slice(1));
   const line = parseCommandLine(args, mainGrammar);
   refuseLoop(machine, line);
   const setter = await runSetter(machine, line);
@@ -34,8 +35,12 @@ async function runSetter(machine: Machine, { values, flags }: CommandLine): Prom
     'persistence-mode': async (gpus, mode) => (await import('./settings.ts')).setPersistence(machine, gpus, mode),
     'compute-mode': async (gpus, mode) => (await import('./settings.ts')).setComputeMode(machine, gpus, mode),
     'power-limit': async (gpus, watts) => (await import('./settings.ts')).setPowerLimit(machine, gpus, watts),
+    'lock-gpu-clocks': async (gpus, range) => (await import('./locked-clocks.ts')).lockClocks(machine, gpus, 'gpu', range),
+    'lock-memory-clocks': async (gpus, range) => (await import('./locked-clocks.ts')).lockClocks(machine, gpus, 'memory', range),
+    'reset-gpu-clocks': async (gpus) => (await import('./locked-clocks.ts')).resetClocks(machine, gpus, 'gpu'),
+    'reset-memory-clocks': async (gpus) => (await import('./locked-clocks.ts')).resetClocks(machine, gpus, 'memory'),
   };
-  const asked = Object.keys(settings).filter((name) => values.has(name));
+  const asked = Object.keys(settings).filter((name) => values.has(name) || flags.has(name));
   const [name] = asked;
   if (name === undefined) return undefined;
   if (asked.length > 1) throw invalidCombination();

@@ -1,7 +1,8 @@
 import { type AttachedProcess, attachedProcesses } from './attached-processes.ts';
 import { type GpuModel, type InstanceProfile, type MigTable, requireComputeProfile, requireProfile } from './gpu-model.ts';
+import { healthOf } from './health.ts';
 import type { Machine } from './machine.ts';
-import { type GpuInstance, type GpuState, type MigDevice, migDevices } from './machine-state.ts';
+import { type ClockRange, type GpuInstance, type GpuState, type MigDevice, migDevices } from './machine-state.ts';
 
 /** What the sensors of one GPU say at one moment; a function of seed, time and attached processes. */
 export interface Reading {
@@ -52,9 +53,10 @@ export function readSensors(machine: Machine, gpu: GpuState, scanned: readonly A
   const load = loadOf(model, gpu, processes, wobble);
   const limit = Math.min(gpu.powerLimitWatts, model.powerLimitWatts);
   const idle = model.powerIdleWatts * (1 + (wobble - 0.5) / 50);
-  const powerWatts = idle + Math.max(limit - idle, 0) * 0.9 * load * (0.98 + wobble / 50);
+  const health = healthOf(machine.health, gpu);
+  const powerWatts = health.powerWatts ?? idle + Math.max(limit - idle, 0) * 0.9 * load * (0.98 + wobble / 50);
   const slot = Math.floor(noise(gpu.uuid) * 7);
-  const temperatureC = Math.round(model.temperatureIdleC + slot + 31 * load + wobble);
+  const temperatureC = health.temperatureC ?? Math.round(model.temperatureIdleC + slot + 31 * load + wobble);
   const memoryUsedMiB = usedMemory(machine, gpu, processes);
   return {
     processes,
@@ -63,10 +65,10 @@ export function readSensors(machine: Machine, gpu: GpuState, scanned: readonly A
     powerWatts,
     powerInstantWatts: powerWatts * (0.99 + noise(`${gpu.uuid} ${Math.floor(nowMs / 250)}`) / 50),
     temperatureC,
-    memoryTemperatureC: temperatureC + 7 - Math.round(5 * load),
+    memoryTemperatureC: health.memoryTemperatureC ?? temperatureC + 7 - Math.round(5 * load),
     thermalMarginC: 87 - temperatureC - Math.round(2 * load),
-    graphicsClockMhz: busy ? model.graphicsClockMaxMhz : model.graphicsClockIdleMhz,
-    memoryClockMhz: model.memoryClocksMhz[0] ?? 0,
+    graphicsClockMhz: withinRange(busy ? model.graphicsClockMaxMhz : model.graphicsClockIdleMhz, gpu.lockedGpuClocks),
+    memoryClockMhz: withinRange(model.memoryClocksMhz[0] ?? 0, gpu.lockedMemoryClocks),
     videoClockMhz: busy ? model.videoClockMaxMhz : model.videoClockIdleMhz,
     memoryUsedMiB,
     memoryFreeMiB: freeMemory(model.memoryTotalMiB - model.memoryReservedMiB, memoryUsedMiB),
@@ -142,6 +144,11 @@ function loadOf(model: GpuModel, gpu: GpuState, processes: readonly AttachedProc
 export function requireMig(model: GpuModel): NonNullable<GpuModel['mig']> {
   if (!model.mig) throw new Error(`${model.key} has no MIG`);
   return model.mig;
+}
+
+/** A clock that a lock holds. */
+function withinRange(mhz: number, range: ClockRange | undefined): number {
+  return range === undefined ? mhz : Math.min(Math.max(mhz, range.min), range.max);
 }
 
 /** 0..1, always the same for the same text. */

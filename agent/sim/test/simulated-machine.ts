@@ -3,7 +3,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { type CreatedMachine, createMachine, type Faults, type MachineOrder, type MachineState } from '../src/create.ts';
+import {
+  type CreatedMachine,
+  createMachine,
+  type Faults,
+  type MachineHealth,
+  type MachineOrder,
+  type MachineState,
+} from '../src/create.ts';
 
 export interface Ran {
   readonly code: number | null;
@@ -79,6 +86,10 @@ export class SimulatedMachine implements Disposable {
 
   setFaults(faults: Faults): void {
     writeFileSync(this.created.faultsFile, JSON.stringify(faults));
+  }
+
+  setHealth(health: MachineHealth): void {
+    writeFileSync(this.created.healthFile, JSON.stringify(health));
   }
 
   state(): MachineState {

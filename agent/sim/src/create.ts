@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { GpuModel } from './gpu-model.ts';
 import { gpuUuid, seededHex } from './identity.ts';
-import { linkProgram } from './link-program.ts';
+import { install, replace } from './install-program.ts';
 import type { GpuState, MachineState } from './machine-state.ts';
 import { readState } from './state-file.ts';
 
+export { type CreatedReplay, createReplay, type ReplayOrder } from './create-replay.ts';
 export type { FaultAction, FaultRule, Faults } from './faults.ts';
 export type { GpuHealth, MachineHealth } from './health.ts';
 export { appendKernelLine, appendXid, type Xid } from './kernel-log.ts';
@@ -51,7 +52,6 @@ const programs = {
   'nvidia-cuda-mps-server': 'mps-server-main.ts',
   'cuda-client': 'cuda-client-main.ts',
 } as const;
-const linked = new Map<string, string>();
 
 export function modelNames(): readonly string[] {
   return readdirSync(join(dataDirectory, 'models')).map((file) => file.replace(/\.json$/, ''));
@@ -72,7 +72,11 @@ export function createMachine(order: MachineOrder): CreatedMachine {
   const state = readState(directory);
   const model = loadModel(state.modelKey);
   replace(join(lib, 'model.json'), JSON.stringify({ dataDirectory, model }));
-  for (const [name, entry] of Object.entries(programs)) install(directory, name, entry, stateFile);
+  for (const [name, entry] of Object.entries(programs)) {
+    // The daemon is known as this machine's by its environment.
+    const environment = name === 'nvidia-cuda-mps-control' ? { FAKE_NVIDIA_SMI_STATE: stateFile } : undefined;
+    install({ directory, name, entry, firstArgument: stateFile, environment, hidden: name === 'nvidia-cuda-mps-server' });
+  }
   return {
     directory,
     nvidiaSmi: join(bin, 'nvidia-smi'),
@@ -84,18 +88,6 @@ export function createMachine(order: MachineOrder): CreatedMachine {
     kernelLog: join(directory, 'kmsg'),
     gpuUuids: state.gpus.map((gpu) => gpu.uuid),
   };
-}
-
-function install(directory: string, name: string, entry: string, stateFile: string): void {
-  const text = linked.get(name) ?? linkProgram(join(import.meta.dirname, entry));
-  linked.set(name, text);
-  const programFile = join(directory, 'lib', `${name}.cjs`);
-  replace(programFile, text);
-  if (name === 'nvidia-cuda-mps-server') return;
-  // The daemon is known as this machine's by its environment.
-  const owner = name === 'nvidia-cuda-mps-control' ? `export FAKE_NVIDIA_SMI_STATE=${quote(stateFile)}\n` : '';
-  const command = `exec ${quote(process.execPath)} --no-warnings ${quote(programFile)} ${quote(stateFile)} "$@"`;
-  replace(join(directory, 'bin', name), `#!/bin/sh\nunset NODE_OPTIONS NODE_V8_COVERAGE\n${owner}${command}\n`, 0o755);
 }
 
 /** As after a power cycle. Processes that were attached are the caller's to end. */
@@ -157,16 +149,4 @@ function writeOnce(path: string, text: () => string): void {
   } finally {
     rmSync(temporary, { force: true });
   }
-}
-
-function replace(path: string, text: string, mode = 0o644): void {
-  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
-  const temporary = `${path}.${process.pid}.new`;
-  writeFileSync(temporary, text);
-  chmodSync(temporary, mode);
-  renameSync(temporary, path);
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

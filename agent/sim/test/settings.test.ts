@@ -57,5 +57,5 @@ it('lists where compute instances may go', () => {
   const { stdout } = machine.run('mig -lcipp');
 
   expect(stdout).toContain('GPU  0 GI  2 Profile ID  0 Placements: {0,1,2}:1\n');
-  expect(stdout).toMatch(/^GPU {2}0 GI \d+ Profile ID {2}0 Placement : \{0\}:1$/m);
+  expect(stdout).toMatch(/^GPU {2}0 GI +\d+ Profile ID {2}0 Placement : \{0\}:1$/m);
 });

@@ -18,7 +18,7 @@ export interface DaemonView {
   readonly pinnedMiB: Readonly<Record<string, number>>;
 }
 
-export const defaultPipeDirectory = '/tmp/nvidia-mps';
+const defaultPipeDirectory = join('/', 'tmp', 'nvidia-mps');
 export const pidFileName = 'nvidia-cuda-mps-control.pid';
 
 export function pipeDirectoryOf(environment: Environment): string {

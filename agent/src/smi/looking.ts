@@ -1,12 +1,12 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
 import { DriverFault, type ObservedGpu } from '../app/ports.ts';
-import { type Asking, isHang } from './asking.ts';
+import type { Asking } from './asking.ts';
+import type { FieldBook } from './field-book.ts';
 import { factFields, type GpuFacts, parseGpuFacts } from './gpu-facts.ts';
 import { parseComputeInstances } from './parse-compute-instances.ts';
 import { noInstances, parseGpuInstances } from './parse-gpu-instances.ts';
 import { parseGpuList } from './parse-gpu-list.ts';
-import { parseQueryFields } from './parse-query-fields.ts';
 import type { Parsed } from './parsed.ts';
 import { ProfileBook } from './profile-book.ts';
 import { rowsOf, type Scope } from './scope.ts';
@@ -25,10 +25,11 @@ export interface SeenGpu {
 export class Looking {
   readonly #asking: Asking;
   readonly #book: ProfileBook;
-  #fields: ReadonlySet<string> | undefined;
+  readonly #fields: FieldBook;
 
-  constructor(asking: Asking) {
+  constructor(asking: Asking, fields: FieldBook) {
     this.#asking = asking;
+    this.#fields = fields;
     this.#book = new ProfileBook(asking);
   }
 
@@ -77,13 +78,17 @@ export class Looking {
     read: (text: string, fields: readonly Field[]) => Parsed<readonly T[]>,
     signal: AbortSignal,
   ): Promise<readonly T[]> {
-    try {
-      return await this.#queryKnown(scope, fields, read, signal);
-    } catch (fault) {
-      // The driver was exchanged under us.
-      if (!(fault instanceof DriverFault) || !unknownField.test(fault.output) || this.#fields === undefined) throw fault;
-      this.#fields = undefined;
-      return await this.#queryKnown(scope, fields, read, signal);
+    let forgot = false;
+    for (;;) {
+      try {
+        return await this.#queryKnown(scope, fields, read, signal);
+      } catch (fault) {
+        if (!(fault instanceof DriverFault) || !unknownField.test(fault.output) || signal.aborted) throw fault;
+        // The driver was exchanged under us, or does not know what its help text says.
+        if (!forgot && this.#fields.isRead) this.#fields.forget();
+        else if (!this.#fields.learn(fault.output)) throw fault;
+        forgot = true;
+      }
     }
   }
 
@@ -93,8 +98,8 @@ export class Looking {
     read: (text: string, fields: readonly Field[]) => Parsed<readonly T[]>,
     signal: AbortSignal,
   ): Promise<readonly T[]> {
-    const offered = await this.#offeredFields(scope, signal);
-    const known = offered === undefined ? fields : fields.filter((field) => offered.has(field));
+    await this.#fields.offered(scope, signal);
+    const known = fields.filter((field) => this.#fields.knows(field));
     return await this.#asking.ask(
       {
         args: [...scope.select, `--query-gpu=${known.join(',')}`, '--format=csv,noheader,nounits'],
@@ -104,17 +109,6 @@ export class Looking {
       },
       signal,
     );
-  }
-
-  /** Absent when the help text cannot be had; then every field is asked for, and that answer tells what is wrong. */
-  async #offeredFields(scope: Scope, signal: AbortSignal): Promise<ReadonlySet<string> | undefined> {
-    if (this.#fields !== undefined) return this.#fields;
-    try {
-      this.#fields = await this.#asking.ask({ args: ['--help-query-gpu'], gpu: scope.gpu, read: parseQueryFields }, signal);
-    } catch (fault) {
-      if (!(fault instanceof DriverFault) || isHang(fault)) throw fault;
-    }
-    return this.#fields;
   }
 
   /** Looks a second time when the listings contradict each other: something changed between them. */

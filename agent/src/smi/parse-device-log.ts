@@ -1,6 +1,10 @@
-// `nvidia-smi -q -x`: the only listing that says which instance a process is in.
+// `nvidia-smi -q -x`: the only listing that says which instance a process is in, and what a slice measures.
 import { type GpuUuid, parseGpuUuid } from '@astrago/shared/domain/ids';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
+import type { GpuMeasure, GpuSample, GpuWords, SliceMeasure, SliceSample } from '#core/telemetry/sample';
+import { logMeasures, logSliceMeasures, logWords } from './fields/log-catalogue.ts';
+import { combine, type Recipe, readGpuValue, readSliceValue } from './fields/recipe.ts';
+import { readWords } from './fields/words.ts';
 import { type Parsed, parsed, unreadable } from './parsed.ts';
 import { type PrintedMode, printedAmount, printedId, printedMode, printedWord } from './printed-value.ts';
 
@@ -9,6 +13,11 @@ export interface LoggedGpu {
   readonly pciBusId: string;
   readonly model: string | undefined;
   readonly migMode: PrintedMode;
+  /** The mode after the next reset. */
+  readonly migPendingMode: PrintedMode;
+  readonly memoryMiB: number | undefined;
+  readonly values: GpuSample['values'];
+  readonly words: GpuWords;
   readonly migDevices: readonly LoggedMigDevice[];
   readonly processes: readonly LoggedProcess[];
 }
@@ -17,8 +26,8 @@ export interface LoggedMigDevice {
   readonly index: number;
   readonly gpuInstanceId: number;
   readonly computeInstanceId: number;
-  /** Of the GPU instance, repeated for each of its compute instances. */
-  readonly memoryUsedMiB: number | undefined;
+  /** Memory is of the GPU instance, repeated for each of its compute instances. */
+  readonly values: SliceSample['values'];
 }
 
 export interface LoggedProcess {
@@ -46,6 +55,9 @@ const parser = new XMLParser({
   isArray: (name) => many.has(name),
 });
 
+/** Most of a log, and none of our business. */
+const supportedClocks = /<supported_clocks>[\s\S]*?<\/supported_clocks>/g;
+
 /**
  * Whoever runs a process chooses its name, and it is not certain that every driver escapes it: unescaped, a name
  * could make the log unreadable or add processes to it. A name is therefore all of its line.
@@ -64,7 +76,9 @@ type Node = Readonly<Record<string, unknown>>;
 export function parseDeviceLog(text: string): Parsed<DeviceLog> {
   let root: Node | undefined;
   try {
-    const safe = text.replace(processName, (_line, open: string, name: string, close: string) => `${open}${escaped(name)}${close}`);
+    const safe = text
+      .replace(processName, (_line, open: string, name: string, close: string) => `${open}${escaped(name)}${close}`)
+      .replace(supportedClocks, '');
     const valid = XMLValidator.validate(safe);
     if (valid !== true) return unreadable(`not XML: ${valid.err.msg}`);
     root = child(parser.parse(safe), 'nvidia_smi_log');
@@ -96,7 +110,7 @@ function readGpu(node: Node): LoggedGpu | string {
       index,
       gpuInstanceId,
       computeInstanceId,
-      memoryUsedMiB: printedAmount(textOf(child(device, 'fb_memory_usage'), 'used')),
+      values: sliceValues(device),
     });
   }
   const processes: LoggedProcess[] = [];
@@ -119,9 +133,52 @@ function readGpu(node: Node): LoggedGpu | string {
     model: printedWord(textOf(node, 'product_name')),
     // Not printed before there was MIG.
     migMode: printedMode(child(node, 'mig_mode') === undefined ? 'N/A' : textOf(child(node, 'mig_mode'), 'current_mig')),
+    migPendingMode: printedMode(child(node, 'mig_mode') === undefined ? 'N/A' : textOf(child(node, 'mig_mode'), 'pending_mig')),
+    memoryMiB: printedAmount(textOf(child(node, 'fb_memory_usage'), 'total')),
+    values: gpuValues(node),
+    words: readWords((word) => textAt(node, logWords[word])),
     migDevices,
     processes,
   };
+}
+
+function gpuValues(node: Node): GpuSample['values'] {
+  const values: Partial<Record<GpuMeasure, number>> = {};
+  for (const [measure, recipes] of Object.entries(logMeasures) as [GpuMeasure, readonly Recipe[]][]) {
+    for (const recipe of recipes) {
+      const value = cook(node, recipe, (text) => readGpuValue(measure, text));
+      if (value === undefined) continue;
+      values[measure] = value;
+      break;
+    }
+  }
+  return values;
+}
+
+function sliceValues(node: Node): SliceSample['values'] {
+  const values: Partial<Record<SliceMeasure, number>> = {};
+  for (const [measure, recipe] of Object.entries(logSliceMeasures) as [SliceMeasure, Recipe][]) {
+    const value = cook(node, recipe, (text) => readSliceValue(measure, text));
+    if (value !== undefined) values[measure] = value;
+  }
+  return values;
+}
+
+function cook(node: Node, recipe: Recipe, read: (text: string) => number | undefined): number | undefined {
+  const values = recipe.of.flatMap((paths) => {
+    const text = paths.map((path) => textAt(node, path)).find((printed) => printed !== '');
+    return text === undefined ? [] : (read(text) ?? []);
+  });
+  return combine(recipe.how, values);
+}
+
+/** The text at a path such as `fb_memory_usage/used`; empty where there is none. */
+function textAt(node: Node, path: string): string {
+  const names = path.split('/');
+  const leaf = names.pop() ?? '';
+  let at: Node | undefined = node;
+  for (const name of names) at = child(at, name);
+  return textOf(at, leaf);
 }
 
 function isNode(value: unknown): value is Node {

@@ -13,12 +13,12 @@ import {
 } from '../app/ports.ts';
 import type { TelemetrySource } from '../app/telemetry-source.ts';
 import { allOrEach } from './all-or-each.ts';
+import { askLog } from './ask-log.ts';
 import { Asking, type CommandObservation } from './asking.ts';
 import { type CommandLimits, defaultLimits } from './command.ts';
 import { loggedProcesses } from './device-processes.ts';
 import { FieldBook } from './field-book.ts';
-import { Looking, noDevices } from './looking.ts';
-import { parseDeviceLog } from './parse-device-log.ts';
+import { Looking } from './looking.ts';
 import { parseReadings, readingFields } from './readings.ts';
 import { oneGpu, type Scope } from './scope.ts';
 import { createTelemetry, type TelemetryOptions } from './telemetry.ts';
@@ -110,18 +110,7 @@ class Driver implements SmiDriver {
   async observeProcesses(signal: AbortSignal): Promise<readonly ObservedProcess[]> {
     const logged = await allOrEach(
       this.#known,
-      async (scope) =>
-        (
-          await this.#asking.ask(
-            {
-              args: [...scope.select, '-q', '-x'],
-              gpu: scope.gpu,
-              read: parseDeviceLog,
-              none: { text: noDevices, value: { driverVersion: undefined, gpus: [] } },
-            },
-            signal,
-          )
-        ).gpus,
+      async (scope) => (await askLog(this.#asking, scope, signal)).gpus,
       (own, gpu) => own.uuid === gpu,
     );
     return loggedProcesses(logged);

@@ -71,10 +71,11 @@ function escaped(name: string): string {
     .replaceAll('>', '&gt;');
 }
 
-type Node = Readonly<Record<string, unknown>>;
+/** An element with its children by name; text where it has none, a list where there may be several. */
+export type LogNode = Readonly<Record<string, unknown>>;
 
 export function parseDeviceLog(text: string): Parsed<DeviceLog> {
-  let root: Node | undefined;
+  let root: LogNode | undefined;
   try {
     const safe = text
       .replace(processName, (_line, open: string, name: string, close: string) => `${open}${escaped(name)}${close}`)
@@ -86,6 +87,11 @@ export function parseDeviceLog(text: string): Parsed<DeviceLog> {
     return unreadable(`not XML: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }
   if (root === undefined) return unreadable('no nvidia_smi_log');
+  return readDeviceTree(root);
+}
+
+/** The log below its root. */
+export function readDeviceTree(root: LogNode): Parsed<DeviceLog> {
   const gpus: LoggedGpu[] = [];
   for (const node of childrenOf(root, 'gpu')) {
     const gpu = readGpu(node);
@@ -96,7 +102,7 @@ export function parseDeviceLog(text: string): Parsed<DeviceLog> {
 }
 
 /** A sentence where something that has to be there is not. */
-function readGpu(node: Node): LoggedGpu | string {
+function readGpu(node: LogNode): LoggedGpu | string {
   const uuid = parseGpuUuid(textOf(node, 'uuid'));
   if (uuid === undefined) return `a GPU without a UUID: ${textOf(node, '@id')}`;
   const migDevices: LoggedMigDevice[] = [];
@@ -142,7 +148,7 @@ function readGpu(node: Node): LoggedGpu | string {
   };
 }
 
-function gpuValues(node: Node): GpuSample['values'] {
+function gpuValues(node: LogNode): GpuSample['values'] {
   const values: Partial<Record<GpuMeasure, number>> = {};
   for (const [measure, recipes] of Object.entries(logMeasures) as [GpuMeasure, readonly Recipe[]][]) {
     for (const recipe of recipes) {
@@ -155,7 +161,7 @@ function gpuValues(node: Node): GpuSample['values'] {
   return values;
 }
 
-function sliceValues(node: Node): SliceSample['values'] {
+function sliceValues(node: LogNode): SliceSample['values'] {
   const values: Partial<Record<SliceMeasure, number>> = {};
   for (const [measure, recipe] of Object.entries(logSliceMeasures) as [SliceMeasure, Recipe][]) {
     const value = cook(node, recipe, (text) => readSliceValue(measure, text));
@@ -164,7 +170,7 @@ function sliceValues(node: Node): SliceSample['values'] {
   return values;
 }
 
-function cook(node: Node, recipe: Recipe, read: (text: string) => number | undefined): number | undefined {
+function cook(node: LogNode, recipe: Recipe, read: (text: string) => number | undefined): number | undefined {
   const values = recipe.of.flatMap((paths) => {
     const text = paths.map((path) => textAt(node, path)).find((printed) => printed !== '');
     return text === undefined ? [] : (read(text) ?? []);
@@ -173,30 +179,30 @@ function cook(node: Node, recipe: Recipe, read: (text: string) => number | undef
 }
 
 /** The text at a path such as `fb_memory_usage/used`; empty where there is none. */
-function textAt(node: Node, path: string): string {
+function textAt(node: LogNode, path: string): string {
   const names = path.split('/');
   const leaf = names.pop() ?? '';
-  let at: Node | undefined = node;
+  let at: LogNode | undefined = node;
   for (const name of names) at = child(at, name);
   return textOf(at, leaf);
 }
 
-function isNode(value: unknown): value is Node {
+function isNode(value: unknown): value is LogNode {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function child(node: unknown, name: string): Node | undefined {
+function child(node: unknown, name: string): LogNode | undefined {
   const value = isNode(node) && Object.hasOwn(node, name) ? node[name] : undefined;
   return isNode(value) ? value : undefined;
 }
 
 /** An element without children of its own counts as an empty node, so that it is missed and not skipped. */
-function childrenOf(node: Node | undefined, name: string): readonly Node[] {
+function childrenOf(node: LogNode | undefined, name: string): readonly LogNode[] {
   const value = node !== undefined && Object.hasOwn(node, name) ? node[name] : undefined;
   return Array.isArray(value) ? value.map((item: unknown) => (isNode(item) ? item : {})) : [];
 }
 
-function textOf(node: Node | undefined, name: string): string {
+function textOf(node: LogNode | undefined, name: string): string {
   const value = node !== undefined && Object.hasOwn(node, name) ? node[name] : undefined;
   return typeof value === 'string' ? value.trim() : '';
 }

@@ -3,17 +3,17 @@ import { type GpuMeasure, type GpuSample, gpuMeasures, type SliceSample } from '
 import { DriverFault, type ObservedProcess } from '../app/ports.ts';
 import type { FieldSupport, TelemetrySink, TelemetrySource, TelemetryStatus } from '../app/telemetry-source.ts';
 import { allOrEach } from './all-or-each.ts';
+import { askLog, noDevices } from './ask-log.ts';
 import { type Asking, isHang } from './asking.ts';
 import { listedProcesses, loggedProcesses } from './device-processes.ts';
 import type { FieldBook } from './field-book.ts';
 import { logOnly, logSource } from './fields/resolve.ts';
 import type { SampleRow } from './fields/sample-rows.ts';
-import { noDevices } from './looking.ts';
 import { Documents } from './loop/documents.ts';
 import { defaultLoopLimits, type LoopLimits, LoopReader } from './loop/loop-reader.ts';
 import { RowRounds } from './loop/row-rounds.ts';
 import { type ComputeApp, computeAppFields, parseComputeApps } from './parse-compute-apps.ts';
-import { type DeviceLog, type LoggedGpu, parseDeviceLog } from './parse-device-log.ts';
+import { type LoggedGpu, parseDeviceLog } from './parse-device-log.ts';
 import { parseSamples } from './parse-samples.ts';
 import { allGpus, type Scope } from './scope.ts';
 
@@ -132,18 +132,7 @@ class Telemetry implements TelemetrySource {
     try {
       const gpus = await allOrEach(
         known(),
-        async (scope) =>
-          (
-            await asking.ask<DeviceLog>(
-              {
-                args: [...scope.select, '-q', '-x'],
-                gpu: scope.gpu,
-                read: parseDeviceLog,
-                none: { text: noDevices, value: { driverVersion: undefined, gpus: [] } },
-              },
-              signal,
-            )
-          ).gpus,
+        async (scope) => (await askLog(asking, scope, signal)).gpus,
         (own, gpu) => own.uuid === gpu,
       );
       return { kind: 'log', gpus };

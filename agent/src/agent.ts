@@ -72,11 +72,12 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       periodsMs: {
         inventory: config.inventoryPeriodMs,
         sample: config.samplePeriodMs,
-        slices: config.samplePeriodMs,
+        detail: config.detailPeriodMs,
         host: config.hostPeriodMs ?? 0,
       },
       order: () => ledger.order,
       collectors,
+      telemetry: () => state.telemetryStatus(),
       host: host?.latest,
       compatibility: config.metricsCompatibility,
     });
@@ -106,7 +107,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       environment: (allocation, visible) =>
         environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
       inventoryPeriodMs: config.inventoryPeriodMs,
-      samplePeriodMs: config.samplePeriodMs,
+      telemetry: driver.telemetry({ periodMs: config.samplePeriodMs, detailPeriodMs: config.detailPeriodMs }),
+      detailPeriodMs: config.detailPeriodMs,
       prepareTimeoutMs: config.prepareTimeoutMs,
       strangersTimeoutMs: config.strangersTimeoutMs,
       log: (facts, message) => log.warn(facts, message),

@@ -18,6 +18,8 @@ export interface AgentConfig {
   readonly memoryMiB: number;
   readonly inventoryPeriodMs: number;
   readonly samplePeriodMs: number;
+  /** Between two looks at processes, slices and what only the whole log of the driver has. */
+  readonly detailPeriodMs: number;
   /** Absent: the host is not measured, because something else on the node does. */
   readonly hostPeriodMs: number | undefined;
   readonly prepareTimeoutMs: number;
@@ -53,6 +55,7 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     memoryMiB: whole(environment, 'ASTRAGO_MEMORY_MIB', Math.floor(totalmem() / 2 ** 20)),
     inventoryPeriodMs: whole(environment, 'ASTRAGO_INVENTORY_PERIOD_MS', 10_000),
     samplePeriodMs: whole(environment, 'ASTRAGO_SAMPLE_PERIOD_MS', 10_000),
+    detailPeriodMs: whole(environment, 'ASTRAGO_DETAIL_PERIOD_MS', 10_000),
     hostPeriodMs:
       oneOf(environment, 'ASTRAGO_HOST_METRICS', ['on', 'off']) === 'off'
         ? undefined

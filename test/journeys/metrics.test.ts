@@ -54,7 +54,8 @@ describe('Prometheus', () => {
       agentEnvironment: {
         ASTRAGO_METRICS_COMPATIBILITY: 'dcgm',
         ASTRAGO_METRICS_HOSTNAME_LABEL: 'Hostname',
-        ASTRAGO_SAMPLE_PERIOD_MS: '3000',
+        ASTRAGO_SAMPLE_PERIOD_MS: '1000',
+        ASTRAGO_DETAIL_PERIOD_MS: '3000',
         ASTRAGO_INVENTORY_PERIOD_MS: '5000',
       },
     });

@@ -2,10 +2,10 @@
 import type { Clock } from '@astrago/shared/runtime/clock';
 
 /**
- * `gpus` are the samples of GPUs, `devices` those of slices, `processes` who uses what, `inventory` the listing of GPUs
- * and slices, `host` the machine around them.
+ * `gpus` are the samples of GPUs, `devices` those of slices and the processes, `inventory` the listing of GPUs and slices,
+ * `host` the machine around them.
  */
-export type CollectorName = 'gpus' | 'devices' | 'processes' | 'inventory' | 'host';
+export type CollectorName = 'gpus' | 'devices' | 'inventory' | 'host';
 
 export interface CollectorStatus {
   /** Of the latest attempt. */

@@ -12,7 +12,8 @@ import { gpuCondition, gpuInfo, gpuShown, nodeCondition, sliceInfo, sliceShown }
 export interface Periods {
   readonly inventory: number;
   readonly sample: number;
-  readonly slices: number;
+  /** Of slices and processes. */
+  readonly detail: number;
   readonly host: number;
 }
 
@@ -31,13 +32,13 @@ export function freshView(state: NodeState, freshness: Freshness, periods: Perio
   const lost = lostGpus(inventory);
   const listed = inventory !== undefined && freshness.isFresh(inventory.observedAtMs, periods.inventory) ? inventory.gpus : [];
   const gpus = listed.filter(({ uuid }) => !lost.has(uuid));
-  const samples = (state.samples.current?.samples ?? []).filter(
+  const samples = [...(state.samples.current?.samples.values() ?? [])].filter(
     ({ gpuUuid, atMs }) => !lost.has(gpuUuid) && freshness.isFresh(atMs, periods.sample),
   );
   const instances = new Set(gpus.flatMap((gpu) => gpu.slices.map((slice) => `${gpu.uuid} ${slice.gpuInstanceId}`)));
-  const slices = (state.slices.current?.samples ?? []).filter(
+  const slices = (state.slices.current?.slices ?? []).filter(
     // Deleted so that a second compute instance of the same GPU instance finds nothing left.
-    (slice) => freshness.isFresh(slice.atMs, periods.slices) && instances.delete(`${slice.gpuUuid} ${slice.gpuInstanceId}`),
+    (slice) => freshness.isFresh(slice.atMs, periods.detail) && instances.delete(`${slice.gpuUuid} ${slice.gpuInstanceId}`),
   );
   return { driverVersion: inventory?.driverVersion, gpus, samples, slices };
 }

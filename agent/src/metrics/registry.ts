@@ -21,7 +21,8 @@ export interface AgentMetricsDeps {
   readonly periodsMs: Periods;
   readonly order: () => Order;
   readonly collectors?: Collectors;
-  readonly telemetry?: () => TelemetryHealth;
+  /** `undefined` before collecting was begun. */
+  readonly telemetry?: () => TelemetryHealth | undefined;
   /** Absent where the host is not measured. */
   readonly host?: Latest<HostSample> | undefined;
   /** Absent: our own names alone. */
@@ -81,7 +82,7 @@ export class AgentMetrics {
     const view = freshView(state, freshness, periodsMs);
     const listed = state.processes.current;
     const processes: readonly PlacedProcess[] | undefined =
-      listed !== undefined && freshness.isFresh(listed.atMs, periodsMs.sample) ? listed.processes : undefined;
+      listed !== undefined && freshness.isFresh(listed.atMs, periodsMs.detail) ? listed.processes : undefined;
     const inventory: (NodeSnapshot & WithMps) | undefined = state.inventory.current;
     describeGpus(out, node, view);
     describeConditions(out, node, inventory);

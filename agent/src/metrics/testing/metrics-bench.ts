@@ -53,7 +53,7 @@ export class MetricsBench {
       version: '1',
       state: this.state,
       clock: this.clock,
-      periodsMs: { inventory: 10_000, sample: 1000, slices: 5000, host: 15_000 },
+      periodsMs: { inventory: 10_000, sample: 1000, detail: 5000, host: 15_000 },
       order: () => this.order,
       ...more,
     });
@@ -66,14 +66,16 @@ export class MetricsBench {
   sampled(...samples: readonly { gpu: number; values: GpuSample['values']; atMs?: number }[]): void {
     this.state.samples.set({
       atMs: this.nowMs,
-      samples: samples.map(({ gpu, values, atMs = this.nowMs }) => ({ gpuUuid: gpuUuid(gpu), atMs, values, words: {} })),
+      samples: new Map(
+        samples.map(({ gpu, values, atMs = this.nowMs }) => [gpuUuid(gpu), { gpuUuid: gpuUuid(gpu), atMs, values, words: {} }]),
+      ),
     });
   }
 
   slicesSampled(...samples: readonly { gpu: number; gi: number; ci?: number; values: SliceSample['values'] }[]): void {
     this.state.slices.set({
       atMs: this.nowMs,
-      samples: samples.map(({ gpu, gi, ci, values }) => ({
+      slices: samples.map(({ gpu, gi, ci, values }) => ({
         gpuUuid: gpuUuid(gpu),
         gpuInstanceId: gi,
         computeInstanceId: ci ?? 0,

@@ -91,9 +91,14 @@ export function describeAllocations(out: Exposition, facts: AllocationFacts): vo
   }
 }
 
-/** An MPS server is there for its clients and belongs to none of them. */
+/** As for the condition of that name: what only draws on a screen takes nothing from anybody. */
 function isForeign(process: PlacedProcess, uuid: GpuUuid): boolean {
-  return process.gpuUuid === uuid && process.allocation === undefined && process.mpsRole !== 'server';
+  return process.gpuUuid === uuid && process.allocation === undefined && process.type !== 'graphics' && !isMpsServer(process);
+}
+
+/** It is there for its clients and belongs to none of them. */
+export function isMpsServer(process: PlacedProcess): boolean {
+  return process.mpsRole === 'server' || process.type === 'mps-server';
 }
 
 function migUuid(gpus: readonly ObservedGpu[], { gpu, slice }: AllocatedDevice): string | undefined {

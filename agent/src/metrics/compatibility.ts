@@ -4,7 +4,7 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { GpuMeasure, GpuSample, SliceMeasure } from '#core/telemetry/sample';
 import type { ObservedGpu } from '../app/ports.ts';
-import { type PlacedProcess, podOf } from './allocation-series.ts';
+import { isMpsServer, type PlacedProcess, podOf } from './allocation-series.ts';
 import type { Exposition, Family, FamilyType } from './exposition.ts';
 import type { FreshView } from './gpu-series.ts';
 
@@ -114,7 +114,7 @@ export function describeCompatibility(
   const shared = { [facts.hostnameLabel]: facts.node, DCGM_FI_DRIVER_VERSION: view.driverVersion };
   const pods = (gpu: ObservedGpu, gpuInstanceId: number | undefined) => {
     const onDevice = (facts.processes ?? []).filter((one) => one.gpuUuid === gpu.uuid && one.gpuInstanceId === gpuInstanceId);
-    const place = podOf(onDevice.filter(({ mpsRole }) => mpsRole !== 'server'));
+    const place = podOf(onDevice.filter((process) => !isMpsServer(process)));
     return { container: place?.container, namespace: place?.namespace, pod: place?.pod, pod_uid: place?.podUid };
   };
   const boards = view.gpus.map((gpu) => ({

@@ -206,10 +206,17 @@ describe('the metrics of allocations', () => {
     expect(bench.series(/allocation_memory/)).toEqual([]);
   });
 
-  it('tell the pod, and take no MPS server for a stranger', () => {
+  it('tell the pod, and take neither an MPS server nor a screen for a stranger', () => {
     const bench = running();
-    const server = { ...process, allocation: undefined, mpsRole: 'server' as const };
-    bench.state.processes.set({ atMs: bench.nowMs, processes: [{ ...process, podUid: 'uid-1', pod: 'job-0' } as typeof process, server] });
+    const others = [{ mpsRole: 'server' as const }, { type: 'mps-server' as const }, { type: 'graphics' as const }].map((more) => ({
+      ...process,
+      allocation: undefined,
+      ...more,
+    }));
+    bench.state.processes.set({
+      atMs: bench.nowMs,
+      processes: [{ ...process, podUid: 'uid-1', pod: 'job-0' } as typeof process, ...others],
+    });
 
     expect(bench.series(/pod_uid="uid-1"/)).toHaveLength(2);
     expect(bench.series(/pod="job-0"/)).toHaveLength(2);

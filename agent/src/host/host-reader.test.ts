@@ -103,9 +103,13 @@ describe('the host reader', () => {
   });
 
   it('reads this machine', async () => {
-    const { facts, failures } = await hostReader().read();
+    const reader = hostReader();
+    // A part that takes too long on a busy machine is asked again.
+    const facts = await until(async () => {
+      const read = await reader.read();
+      return read.failures.length === 0 && read.facts;
+    }, 'every part was read');
 
-    expect(failures).toEqual([]);
     expect(facts.memory?.availableBytes).toBeLessThan(facts.memory?.totalBytes ?? 0);
     for (const one of facts.fileSystems ?? []) expect(one.availableBytes).toBeLessThanOrEqual(one.sizeBytes);
   });

@@ -23,6 +23,11 @@ export class Answer {
     this.#stderr += text;
   }
 
+  /** What is waiting on standard output. */
+  text(): string {
+    return this.#stdout;
+  }
+
   clear(): void {
     this.#stdout = '';
     this.#stderr = '';

@@ -73,7 +73,7 @@ async function runQuery(machine: Machine, { flags, values }: CommandLine): Promi
   if (flags.has('list-gpus')) return (await import('./list-gpus.ts')).listGpus(machine, ids);
   if (flags.has('xml-format') && flags.has('query')) return (await import('./query-xml.ts')).queryXml(machine, ids);
   if (flags.has('xml-format')) throw invalidCombination();
-  if (flags.has('query')) throw new Refusal(255, 'this simulator knows -q only together with -x');
+  if (flags.has('query')) return (await import('./query-text.ts')).queryText(machine, ids);
   return (await import('./summary-table.ts')).printSummary(machine, ids);
 }
 

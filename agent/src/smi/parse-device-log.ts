@@ -178,12 +178,16 @@ function cook(node: LogNode, recipe: Recipe, read: (text: string) => number | un
   return combine(recipe.how, values);
 }
 
-/** The text at a path such as `fb_memory_usage/used`; empty where there is none. */
+/** The text at a path such as `fb_memory_usage/used`, where `*` is any element between; empty where there is none. */
 function textAt(node: LogNode, path: string): string {
   const names = path.split('/');
   const leaf = names.pop() ?? '';
   let at: LogNode | undefined = node;
-  for (const name of names) at = child(at, name);
+  for (const name of names) {
+    const parent: LogNode | undefined = at;
+    const step: string | undefined = name === '*' ? Object.keys(parent ?? {}).find((own) => textOf(child(parent, own), leaf) !== '') : name;
+    at = step === undefined ? undefined : child(parent, step);
+  }
   return textOf(at, leaf);
 }
 

@@ -38,6 +38,8 @@ const paths: Readonly<Record<string, string>> = {
   'gpu power readings/power draw': 'gpu_power_readings/power_draw',
   'gpu power readings/current power limit': 'gpu_power_readings/current_power_limit',
   'gpu power readings/requested power limit': 'gpu_power_readings/requested_power_limit',
+  'gpu power readings/gpu ceiling power limit/current power limit': 'gpu_power_readings/current_power_limit',
+  'gpu power readings/gpu ceiling power limit/requested power limit': 'gpu_power_readings/requested_power_limit',
   'power readings/power draw': 'power_readings/power_draw',
   'power readings/power limit': 'power_readings/power_limit',
   'power readings/enforced power limit': 'power_readings/enforced_power_limit',

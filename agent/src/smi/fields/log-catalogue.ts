@@ -46,8 +46,9 @@ export const logMeasures: Readonly<Partial<Record<GpuMeasure, readonly Recipe[]>
   ],
   'power-limit': [
     first(
-      ['gpu_power_readings/current_power_limit', 'power_readings/enforced_power_limit'],
-      ['gpu_power_readings/requested_power_limit', 'power_readings/power_limit'],
+      // 610 puts the limits into a block of their own.
+      ['gpu_power_readings/current_power_limit', 'gpu_power_readings/*/current_power_limit', 'power_readings/enforced_power_limit'],
+      ['gpu_power_readings/requested_power_limit', 'gpu_power_readings/*/requested_power_limit', 'power_readings/power_limit'],
     ),
   ],
   energy: [first('gpu_power_readings/total_energy_consumption')],

@@ -10,12 +10,15 @@ import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
 import { Attribution } from './app/attribution.ts';
 import { Enforcer } from './app/enforcer.ts';
+import { HostTelemetry } from './app/host-telemetry.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState, nodeKey } from './app/node-state.ts';
+import { Collectors } from './app/telemetry-status.ts';
 import { type AgentConfig, isWildcard } from './config.ts';
 import { heartbeat } from './enrollment/heartbeat.ts';
 import { credentialsFor } from './enrollment/join.ts';
 import { GrpcServer } from './grpc/server.ts';
+import { hostReader } from './host/host-reader.ts';
 import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
@@ -59,13 +62,33 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
         tell: (kind, detail) => state.setCondition(nodeKey, kind, detail),
       }),
     );
+    const collectors = new Collectors(clock);
+    const host =
+      config.hostPeriodMs === undefined
+        ? undefined
+        : new HostTelemetry({
+            reader: hostReader(),
+            clock,
+            collectors,
+            periodMs: config.hostPeriodMs,
+            log: (facts, message) => log.warn(facts, message),
+          });
     const metrics = new AgentMetrics({
       node: config.node,
       version,
       state,
       clock,
-      samplePeriodMs: config.samplePeriodMs,
-      inventoryPeriodMs: config.inventoryPeriodMs,
+      periodsMs: {
+        inventory: config.inventoryPeriodMs,
+        sample: config.samplePeriodMs,
+        detail: config.detailPeriodMs,
+        host: config.hostPeriodMs ?? 0,
+      },
+      order: () => ledger.order,
+      collectors,
+      telemetry: () => state.telemetryStatus(),
+      host: host?.latest,
+      compatibility: config.metricsCompatibility,
     });
     const environmentOf = (
       allocation: { readonly id: string; readonly workload: string; readonly workspace: string },
@@ -94,10 +117,12 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       attribution: new Attribution({ inspector: processInspector, launcher, order: () => ledger.order }),
       clock,
       state,
+      collectors,
       environment: (allocation, visible) =>
         environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
       inventoryPeriodMs: config.inventoryPeriodMs,
-      samplePeriodMs: config.samplePeriodMs,
+      telemetry: driver.telemetry({ periodMs: config.samplePeriodMs, detailPeriodMs: config.detailPeriodMs }),
+      detailPeriodMs: config.detailPeriodMs,
       prepareTimeoutMs: config.prepareTimeoutMs,
       strangersTimeoutMs: config.strangersTimeoutMs,
       log: (facts, message) => log.warn(facts, message),
@@ -138,7 +163,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
-    const loops = agent.run(ending.signal);
+    const loops = Promise.all([agent.run(ending.signal), host?.run(ending.signal)]);
     const beats = heartbeat(
       {
         node: config.node,

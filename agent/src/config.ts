@@ -12,10 +12,16 @@ export interface AgentConfig {
   /** Where the controller finds this node; the bind address unless that is "any". */
   readonly advertisedHost: string;
   readonly metricsBind: string;
+  /** Beside our own names those of another exporter. Absent: ours alone. */
+  readonly metricsCompatibility: { readonly set: 'dcgm'; readonly hostnameLabel: 'hostname' | 'Hostname' } | undefined;
   readonly cpuMilli: number;
   readonly memoryMiB: number;
   readonly inventoryPeriodMs: number;
   readonly samplePeriodMs: number;
+  /** Between two looks at processes, slices and what only the whole log of the driver has. */
+  readonly detailPeriodMs: number;
+  /** Absent: the host is not measured, because something else on the node does. */
+  readonly hostPeriodMs: number | undefined;
   readonly prepareTimeoutMs: number;
   /** How long processes of strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
@@ -56,10 +62,19 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     bind,
     advertisedHost: environment['ASTRAGO_AGENT_ADVERTISE'] ?? (isWildcard(bindHost) ? hostname() : bindHost),
     metricsBind: environment['ASTRAGO_METRICS_BIND'] ?? '127.0.0.1:9410',
+    metricsCompatibility:
+      oneOf(environment, 'ASTRAGO_METRICS_COMPATIBILITY', ['none', 'dcgm']) === 'none'
+        ? undefined
+        : { set: 'dcgm', hostnameLabel: oneOf(environment, 'ASTRAGO_METRICS_HOSTNAME_LABEL', ['hostname', 'Hostname']) },
     cpuMilli: whole(environment, 'ASTRAGO_CPU_MILLI', availableParallelism() * 1000),
     memoryMiB: whole(environment, 'ASTRAGO_MEMORY_MIB', Math.floor(totalmem() / 2 ** 20)),
     inventoryPeriodMs: whole(environment, 'ASTRAGO_INVENTORY_PERIOD_MS', 10_000),
     samplePeriodMs: whole(environment, 'ASTRAGO_SAMPLE_PERIOD_MS', 10_000),
+    detailPeriodMs: whole(environment, 'ASTRAGO_DETAIL_PERIOD_MS', 10_000),
+    hostPeriodMs:
+      oneOf(environment, 'ASTRAGO_HOST_METRICS', ['on', 'off']) === 'off'
+        ? undefined
+        : whole(environment, 'ASTRAGO_HOST_PERIOD_MS', 15_000),
     prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
     strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
     controllerSilenceMaxMs: whole(environment, 'ASTRAGO_CONTROLLER_SILENCE_MAX_MS', 60_000),
@@ -73,6 +88,14 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     outputMaxMiB: whole(environment, 'ASTRAGO_OUTPUT_MAX_MIB', 128),
     toolEnvironment: Object.fromEntries(inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]))),
   };
+}
+
+/** One of a closed list, the first where it is not set. */
+function oneOf<const Value extends string>(environment: Environment, name: string, values: readonly [Value, ...Value[]]): Value {
+  const text = environment[name] ?? values[0];
+  const found = values.find((value) => value === text);
+  if (found === undefined) throw new Error(`${name} must be ${values.join(' or ')}, not ${JSON.stringify(text)}`);
+  return found;
 }
 
 export function isWildcard(host: string): boolean {

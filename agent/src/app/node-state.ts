@@ -3,6 +3,7 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { Latest } from '@astrago/shared/runtime/latest';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { EnforcementClass } from '#core/order';
+import type { GpuSample } from '#core/telemetry/sample';
 import type { DriverFault, DriverFaultCode, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
 
 /** `observedAtMs` is when the driver last listed GPUs; 0 before it ever did. */
@@ -26,6 +27,21 @@ export interface AttributedProcess extends ObservedProcess {
   readonly allocation: string | undefined;
 }
 
+export interface XidTotal {
+  readonly gpuUuid: GpuUuid;
+  readonly xid: number;
+  /** Never falls in the life of the agent. */
+  readonly count: number;
+  /** Wall clock, ms since the epoch. */
+  readonly lastAtMs: number;
+}
+
+/** Whether Xids can be seen at all. */
+export type KernelLogStatus =
+  /** `lostRecords` were overwritten before they were read; 0 where the log does not tell. */
+  | { readonly kind: 'readable'; readonly lostRecords: number }
+  | { readonly kind: 'unreadable'; readonly detail: string };
+
 /** Key of {@link NodeState} conditions that are about the node as a whole. */
 export const nodeKey = 'node';
 
@@ -37,6 +53,10 @@ export class NodeState {
   readonly inventory = new Latest<NodeSnapshot>();
   readonly allocations = new Latest<readonly AllocationSnapshot[]>();
   readonly processes = new Latest<{ readonly atMs: number; readonly processes: readonly AttributedProcess[] }>();
+  readonly samples = new Latest<{ readonly atMs: number; readonly samples: readonly GpuSample[] }>();
+  /** Xids since the machine was booted, as far as its log reaches back; at most 64 codes a GPU. */
+  readonly xids = new Latest<readonly XidTotal[]>();
+  readonly kernelLog = new Latest<KernelLogStatus>();
   readonly readings = new Latest<{ readonly atMs: number; readonly readings: readonly Reading[] }>();
 
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();
@@ -107,6 +127,11 @@ export class NodeState {
   /** Raises a condition, keeping since when it holds, or clears it. */
   setCondition(key: GpuUuid | typeof nodeKey, kind: ConditionKind, detail: string | undefined): void {
     if (this.#change(key, kind, detail)) this.publish();
+  }
+
+  /** Of a GPU that was ever listed, also of one that is missing now. */
+  lastSeen(uuid: GpuUuid): ObservedGpu | undefined {
+    return this.#gpus.get(uuid);
   }
 
   #change(key: string, kind: ConditionKind, detail: string | undefined): boolean {

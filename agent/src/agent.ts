@@ -1,18 +1,23 @@
 // The composition root of the agent: builds every adapter and runs the loops.
 
 import { mkdir } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { splitAddress } from '@astrago/shared/runtime/address';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
+import { tellingResets } from './app/health-resets.ts';
+import { HealthWatch } from './app/health-watch.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState } from './app/node-state.ts';
 import { type AgentConfig, isWildcard } from './config.ts';
 import { heartbeat } from './enrollment/heartbeat.ts';
 import { credentialsFor } from './enrollment/join.ts';
 import { GrpcServer } from './grpc/server.ts';
+import { openKernelLog } from './kernel-log/kernel-log.ts';
+import { openResetMemory } from './kernel-log/reset-memory.ts';
 import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
@@ -59,11 +64,14 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       environment: config.workloadEnvironment,
       onExit: () => agent.nudge(),
     });
-    const driver = createSmiDriver({
-      program: config.nvidiaSmi,
-      environment: config.workloadEnvironment,
-      onCommand: (sample) => metrics.onCommand(sample),
-    });
+    const driver = tellingResets(
+      createSmiDriver({
+        program: config.nvidiaSmi,
+        environment: config.workloadEnvironment,
+        onCommand: (sample) => metrics.onCommand(sample),
+      }),
+      (gpu) => health.noteReset(gpu),
+    );
     const agent: NodeAgent = new NodeAgent({
       driver,
       ledger,
@@ -76,6 +84,22 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       samplePeriodMs: config.samplePeriodMs,
       prepareTimeoutMs: config.prepareTimeoutMs,
       strangersTimeoutMs: config.strangersTimeoutMs,
+      log: (facts, message) => log.warn(facts, message),
+    });
+    const uptimeMs = (): number => uptime() * 1000;
+    const health: HealthWatch = new HealthWatch({
+      state,
+      kernelLog: closers.use(openKernelLog({ path: config.kernelLog, uptimeMs })),
+      resets: await openResetMemory({
+        file: join(config.dataDirectory, 'gpu-resets.json'),
+        bootId,
+        uptimeMs,
+        log: (facts, message) => log.warn(facts, message),
+      }),
+      clock,
+      order: () => agent.order,
+      samplePeriodMs: config.samplePeriodMs,
+      driftAfterMs: config.driftAfterMs,
       log: (facts, message) => log.warn(facts, message),
     });
     const credentials = await credentialsFor({
@@ -100,7 +124,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
-    const loops = agent.run(ending.signal);
+    const loops = Promise.all([agent.run(ending.signal), health.run(ending.signal)]);
     const beats = heartbeat(
       {
         node: config.node,

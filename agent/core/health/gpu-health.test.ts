@@ -113,6 +113,7 @@ describe('samples', () => {
       {
         kind: 'pcie-degraded',
         detail: 'its PCIe link has 8 of 16 lanes; seat the board anew or look at riser and slot',
+        sinceMs: undefined,
       },
     ]);
     expect(
@@ -171,6 +172,7 @@ describe('Xids', () => {
         kind: 'xid-warning',
         detail:
           'Xid 63, a memory row or page is marked for replacement; Xid 94, contained memory error by python 7 in GPU instance 2 (over 100 times)',
+        sinceMs: 0,
       },
     ]);
   });

@@ -24,6 +24,8 @@ export interface GpuHealth {
 export interface HealthFinding {
   readonly kind: ConditionKind;
   readonly detail: string;
+  /** Monotonic; absent where it is now that it is found. */
+  readonly sinceMs: number | undefined;
 }
 
 export const unexamined: GpuHealth = {
@@ -52,6 +54,7 @@ export function afterSample(before: GpuHealth, sample: GpuSample, atMs: number):
   const word = said === undefined ? undefined : { sinceMs: health.word?.sinceMs ?? atMs, looks: (health.word?.looks ?? 0) + 1 };
   const settled = word !== undefined && word.looks >= wordSettles.looks && atMs - word.sinceMs >= wordSettles.ms;
   return {
+    ...health,
     findings: examine(health.findings, sampleRules, sample, around, atMs),
     xids: settled ? afterDriversWord(health.xids, atMs - wordSettles.ms) : health.xids,
     last: sample,
@@ -98,15 +101,16 @@ function isVoid(health: GpuHealth, atMs: number): boolean {
 
 /** What is to be told now, one finding a kind. */
 export function findingsOf(health: GpuHealth, nowMs: number): readonly HealthFinding[] {
-  const told = new Map<ConditionKind, string>();
+  const told = new Map<ConditionKind, Omit<HealthFinding, 'kind'>>();
   for (const { id, kind } of sampleRules) {
     const finding = health.findings.get(id);
-    if (finding?.raised === true && !told.has(kind)) told.set(kind, finding.detail);
+    if (finding?.raised === true && !told.has(kind)) told.set(kind, { detail: finding.detail, sinceMs: undefined });
   }
   const open = [...withoutPassed(health.xids, nowMs).values()];
   const byKind = Map.groupBy(open, ({ code }) => conditionOfClass[xidFacts(code).xidClass]);
-  for (const [kind, xids] of byKind) if (kind !== undefined) told.set(kind, describeXids(xids));
-  return [...told].map(([kind, detail]) => ({ kind, detail }));
+  for (const [kind, xids] of byKind)
+    if (kind !== undefined) told.set(kind, { detail: describeXids(xids), sinceMs: Math.min(...xids.map(({ firstMs }) => firstMs)) });
+  return [...told].map(([kind, rest]) => ({ kind, ...rest }));
 }
 
 /** Forgets what has passed, so that memory does not grow with time. */

@@ -39,8 +39,7 @@ export interface XidTotal {
 /** Whether Xids can be seen at all. */
 export type KernelLogStatus =
   /** `lostRecords` were overwritten before they were read; 0 where the log does not tell. */
-  | { readonly kind: 'readable'; readonly lostRecords: number }
-  | { readonly kind: 'unreadable'; readonly detail: string };
+  { readonly kind: 'readable'; readonly lostRecords: number } | { readonly kind: 'unreadable'; readonly detail: string };
 
 /** Key of {@link NodeState} conditions that are about the node as a whole. */
 export const nodeKey = 'node';
@@ -124,9 +123,9 @@ export class NodeState {
     this.setCondition(key, kind, fault.message);
   }
 
-  /** Raises a condition, keeping since when it holds, or clears it. */
-  setCondition(key: GpuUuid | typeof nodeKey, kind: ConditionKind, detail: string | undefined): void {
-    if (this.#change(key, kind, detail)) this.publish();
+  /** Raises a condition, keeping since when it holds, or clears it. `sinceMs` where that was before now. */
+  setCondition(key: GpuUuid | typeof nodeKey, kind: ConditionKind, detail: string | undefined, sinceMs?: number): void {
+    if (this.#change(key, kind, detail, sinceMs)) this.publish();
   }
 
   /** Of a GPU that was ever listed, also of one that is missing now. */
@@ -134,12 +133,12 @@ export class NodeState {
     return this.#gpus.get(uuid);
   }
 
-  #change(key: string, kind: ConditionKind, detail: string | undefined): boolean {
+  #change(key: string, kind: ConditionKind, detail: string | undefined, sinceMs?: number): boolean {
     const list = this.#conditions.get(key) ?? [];
     const before = list.find((condition) => condition.kind === kind);
     if (before?.detail === detail) return false;
     const rest = list.filter((condition) => condition.kind !== kind);
-    if (detail !== undefined) rest.push({ kind, detail, sinceMs: before?.sinceMs ?? this.#nowMs() });
+    if (detail !== undefined) rest.push({ kind, detail, sinceMs: before?.sinceMs ?? sinceMs ?? this.#nowMs() });
     this.#conditions.set(key, rest);
     return true;
   }

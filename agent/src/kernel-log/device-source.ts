@@ -1,24 +1,30 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { type LineSource, linesMax } from './source.ts';
 
 /** A record of `/dev/kmsg` is never longer; a shorter buffer is refused by the kernel. */
 const recordBytes = 8192;
 
+/** What is used of an open device. */
+export interface RecordReader {
+  read(buffer: Buffer, offset: number, length: number, position: null): Promise<{ readonly bytesRead: number }>;
+  close(): Promise<void>;
+}
+
 /** `/dev/kmsg`: one read is one record, from the oldest that is kept; at the end a read would wait, and is told not to. */
 export class DeviceSource implements LineSource {
-  readonly #path: string;
+  readonly #open: () => Promise<RecordReader>;
   readonly #buffer = Buffer.alloc(recordBytes);
-  #handle: FileHandle | undefined;
+  #handle: RecordReader | undefined;
   /** Of the last record read, after a reopening too. */
   #sequence = -1;
 
-  constructor(path: string) {
-    this.#path = path;
+  constructor(path: string, openDevice: typeof openWithoutWaiting = openWithoutWaiting) {
+    this.#open = () => openDevice(path);
   }
 
   async read(): Promise<{ readonly lines: readonly string[]; readonly lost: number; readonly more: boolean }> {
-    this.#handle ??= await open(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
+    this.#handle ??= await this.#open();
     const lines: string[] = [];
     let lost = 0;
     while (lines.length < linesMax) {
@@ -48,4 +54,8 @@ export class DeviceSource implements LineSource {
     this.#handle = undefined;
     await handle?.close().catch(() => undefined);
   }
+}
+
+function openWithoutWaiting(path: string): Promise<RecordReader> {
+  return open(path, constants.O_RDONLY | constants.O_NONBLOCK);
 }

@@ -28,7 +28,8 @@ export class FileSource implements LineSource {
       this.#skipsPartial = true;
     } else if (this.#inode !== undefined && (ino !== this.#inode || size < this.#offset)) this.#begin();
     this.#inode = ino;
-    return this.#readFrom(handle);
+    // Awaited here: the file is closed on the way out.
+    return await this.#readFrom(handle);
   }
 
   #begin(): void {

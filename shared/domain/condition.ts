@@ -110,7 +110,7 @@ export function forbidsChange(kind: ConditionKind): boolean {
 
 /** What a person is to do, as half a sentence. */
 export const actionTexts = {
-  none: 'nothing to do by hand',
+  none: 'see its detail',
   drain: 'drain it and look again',
   reset: 'reset it',
   reboot: 'reboot the node',

@@ -98,19 +98,15 @@ function uncorrected(applies: (word: RecoveryWord | undefined) => boolean): Samp
 }
 
 /**
- * By the driver's own count of the time where it has one: that sees what flickers between two samples. Else by the flag of
- * the moment.
+ * By the flag of the moment and, where that is not set, by the driver's own count of the time: it sees what flickers between
+ * two samples.
  */
 function heldDown(momentary: GpuMeasure, time: GpuMeasure, cause: string): SampleRule['look'] {
   return (sample, { before }) => {
-    const detail = `its clocks are held down by ${cause}`;
+    const flag = sample.values[momentary];
     const share = before === undefined ? undefined : shareOfTime(before, sample, time);
-    if (share !== undefined) {
-      if (share >= slowedShare.much) return { verdict: 'present', detail };
-      return share <= slowedShare.none ? { verdict: 'absent', detail } : unknown;
-    }
-    const value = sample.values[momentary];
-    return value === undefined ? unknown : { verdict: value > 0 ? 'present' : 'absent', detail };
+    if ((flag ?? 0) > 0 || (share ?? 0) >= slowedShare.much) return { verdict: 'present', detail: `its clocks are held down by ${cause}` };
+    return (share ?? flag) === undefined || (share ?? 0) > slowedShare.none ? unknown : { verdict: 'absent', detail: '' };
   };
 }
 

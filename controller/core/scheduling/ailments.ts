@@ -4,24 +4,25 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { ObservedNode } from '../cluster/observed.ts';
 import { type WaitingReason, waitingReasons } from '../reason.ts';
 import { modelFits } from './gpu-view.ts';
-import type { Ask } from './place.ts';
 
 /** Those of a GPU, or of a node as a whole, that keep new work away. */
 export function ailmentsOf(conditions: readonly Condition[]): readonly ConditionKind[] {
   return conditions.map(({ kind }) => kind).filter(keepsWorkAway);
 }
 
-/** The text of a reason; where it is the health of something, with what ails how many, and what to do about each. */
-export function reasonText(cluster: Cluster, ask: Ask, reason: WaitingReason): string {
+/**
+ * The text of a reason; where it is the health of something, with what ails how many, and what to do about each.
+ *
+ * @param model that is asked for; of other GPUs nothing is said.
+ */
+export function reasonText(cluster: Cluster, model: string | undefined, reason: WaitingReason): string {
   const text = waitingReasons[reason];
   if (reason !== 'DeviceUnhealthy' && reason !== 'NodeUnhealthy') return text;
   const nodes = [...cluster.observed.values()];
   const ailing =
     reason === 'NodeUnhealthy'
       ? nodes.map(({ conditions }) => ailmentsOf(conditions))
-      : nodes.flatMap(({ gpus }) =>
-          gpus.filter(({ model }) => modelFits(model, ask.model)).map(({ conditions }) => ailmentsOf(conditions)),
-        );
+      : nodes.flatMap(({ gpus }) => gpus.filter((gpu) => modelFits(gpu.model, model)).map(({ conditions }) => ailmentsOf(conditions)));
   const what = reason === 'NodeUnhealthy' ? (['node', 'nodes'] as const) : (['GPU', 'GPUs'] as const);
   const counts = new Map<ConditionKind, number>();
   for (const kind of ailing.flat()) counts.set(kind, (counts.get(kind) ?? 0) + 1);

@@ -35,7 +35,7 @@ export function explain(cluster: Cluster, id: WorkloadId): Explanation | undefin
     const reason = primaryReason(answer.reasons);
     const counts = [...answer.reasons]
       .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-      .map(([counted, count]) => ({ reason: counted, count, text: reasonText(cluster, workload, counted) }));
+      .map(([counted, count]) => ({ reason: counted, count, text: reasonText(cluster, workload.model, counted) }));
     const remedies = remediesFor(cluster, workload);
     return { sentence: sentenceFor(cluster, workload, answer.reasons, remedies), reason, counts, remedies };
   });
@@ -194,7 +194,7 @@ function sentenceFor(cluster: Cluster, workload: WorkloadRecord, reasons: Reason
       : `${cluster.gpus().length} GPU${cluster.gpus().length === 1 ? '' : 's'}`;
   const counted = [...reasons]
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-    .map(([reason, count]) => `${count}: ${reasonText(cluster, workload, reason)}`);
+    .map(([reason, count]) => `${count}: ${reasonText(cluster, workload.model, reason)}`);
   const help =
     remedies.length === 0
       ? 'nothing that can be changed here would make it fit'

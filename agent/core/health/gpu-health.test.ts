@@ -135,6 +135,8 @@ describe('samples', () => {
         350 * second,
       ),
     ).toEqual(['fabric-degraded']);
+    const none = watch(up, 860 * second, 600 * second, () => [{}, { fabricState: 'completed', fabricStatus: 'N/A' }]);
+    expect(kinds(none, 1460 * second)).toEqual([]);
     const failed = watch(up, 860 * second, 60 * second, () => [{}, { fabricState: 'completed', fabricStatus: 'Insufficient Resources' }]);
     expect(kinds(failed, 920 * second)).toEqual(['fabric-degraded']);
   });
@@ -234,8 +236,11 @@ describe('Xids', () => {
   it('take a bounded memory', () => {
     let health = unexamined;
     for (let code = 1000; code < 3000; code += 1) health = afterXid(health, xid(code), code);
-    expect(health.xids.size).toBeLessThanOrEqual(64);
+    expect(health.xids.size).toBe(16);
     expect(findingsOf(health, 3000)[0]?.detail.length).toBeLessThan(300);
+    for (let code = 0; code < 300; code += 1) health = afterXid(health, xid(code), 3000);
+    expect(health.xids.size).toBeLessThan(150);
+    expect(kinds(health, 3000)).toEqual(expect.arrayContaining(['xid-needs-reset', 'xid-needs-reboot']));
   });
 });
 

@@ -128,7 +128,7 @@ function narrowLink({ values }: Measured, { widestLink }: Around): Look {
 }
 
 function failedFabric({ words }: Measured): Look {
-  if (words.fabricState !== 'completed' || words.fabricStatus === undefined) return unknown;
+  if (words.fabricState !== 'completed' || words.fabricStatus === undefined || /^\[?n\/a\]?$/i.test(words.fabricStatus)) return unknown;
   const detail = `the NVLink fabric came up with ${words.fabricStatus}`;
   return { verdict: /^success$/i.test(words.fabricStatus) ? 'absent' : 'present', detail };
 }

@@ -15,6 +15,10 @@ export function xidFacts(code: number): XidFacts {
   return catalog.get(code) ?? { xidClass: 'warning', text: 'not in the catalog of this agent' };
 }
 
+export function isCatalogued(code: number): boolean {
+  return catalog.has(code);
+}
+
 export const conditionOfClass = {
   note: undefined,
   application: 'xid-application',

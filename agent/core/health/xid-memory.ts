@@ -1,5 +1,5 @@
 // The Xids of one GPU that still mean something. Bounded, however many the driver logs.
-import { xidFacts } from './xid-catalog.ts';
+import { isCatalogued, xidFacts } from './xid-catalog.ts';
 
 export interface Xid {
   readonly code: number;
@@ -23,8 +23,8 @@ export interface OpenXid {
 /** By code. */
 export type XidMemory = ReadonlyMap<number, OpenXid>;
 
-/** Drivers know fewer codes than this; more are not remembered. */
-const codesMax = 64;
+/** So many codes at most that are in no catalog: they must not take the place of those that mean something. */
+const strangeCodesMax = 16;
 
 /** How long after the last one an error of a program, or a warning, is still told. */
 export const quietMs = { application: 10 * 60_000, warning: 60 * 60_000 } as const;
@@ -32,7 +32,8 @@ export const quietMs = { application: 10 * 60_000, warning: 60 * 60_000 } as con
 /** Takes one Xid of the moment `atMs`, which may be long ago. */
 export function remember(memory: XidMemory, xid: Xid, atMs: number): XidMemory {
   const known = memory.get(xid.code);
-  if (xidFacts(xid.code).xidClass === 'note' || (known === undefined && memory.size >= codesMax)) return memory;
+  if (xidFacts(xid.code).xidClass === 'note') return memory;
+  if (known === undefined && !isCatalogued(xid.code) && strangeCodes(memory) >= strangeCodesMax) return memory;
   const isLast = known === undefined || atMs >= known.lastMs;
   return new Map(memory).set(xid.code, {
     code: xid.code,
@@ -41,6 +42,10 @@ export function remember(memory: XidMemory, xid: Xid, atMs: number): XidMemory {
     lastMs: Math.max(known?.lastMs ?? atMs, atMs),
     last: isLast ? xid : known.last,
   });
+}
+
+function strangeCodes(memory: XidMemory): number {
+  return [...memory.keys()].filter((code) => !isCatalogued(code)).length;
 }
 
 /** What a reset at `atMs` leaves: what came after it. */

@@ -85,6 +85,14 @@ describe('a kernel log in a file', () => {
     expect(await taken(log)).toEqual([[79, 0]]);
   });
 
+  it('is not looked for in what is no log', async () => {
+    await using log = openKernelLog({ path: directory, uptimeMs });
+    expect((await log.take()).status).toEqual({
+      kind: 'unreadable',
+      detail: `${directory} cannot be read: it is neither a device nor a file`,
+    });
+  });
+
   it('leaves out old lines that do not say when they were logged', async () => {
     const untimed = 'Nov 25 08:20:40 node-1 kernel: NVRM: Xid (PCI:0000:07:00): 79, GPU has fallen off the bus.\n';
     writeFileSync(file, untimed);

@@ -69,10 +69,14 @@ class ReadKernelLog implements KernelLog {
   #whyNot(failure: unknown): string {
     const { code = '', message } = failure as NodeJS.ErrnoException;
     const hint = hints[code];
-    return `${this.#options.path} cannot be read (${code === '' ? message : code})${hint === undefined ? '' : `: ${hint}`}`;
+    return `${this.#options.path} cannot be read${code === '' ? `: ${message}` : ` (${code})`}${hint === undefined ? '' : `: ${hint}`}`;
   }
 }
 
 async function sourceAt(path: string): Promise<LineSource> {
-  return (await stat(path)).isCharacterDevice() ? new DeviceSource(path) : new FileSource(path);
+  const found = await stat(path);
+  if (found.isCharacterDevice()) return new DeviceSource(path);
+  if (found.isFile()) return new FileSource(path);
+  // Opening a pipe would wait for a writer.
+  throw new Error('it is neither a device nor a file');
 }

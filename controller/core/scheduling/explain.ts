@@ -66,6 +66,9 @@ const namesMax = 8;
 /** Holders on one GPU or node beyond which no set is searched. */
 const holdersMax = 16;
 
+/** Of more ailing GPUs and nodes than this only the first are tried. */
+const mendingsMax = 64;
+
 function remediesFor(cluster: Cluster, workload: WorkloadRecord): readonly Remedy[] {
   return [
     ...stopRemedies(cluster, workload),
@@ -168,6 +171,7 @@ function pinRemedies(cluster: Cluster, workload: WorkloadRecord): readonly Remed
 
 function mendRemedies(cluster: Cluster, workload: WorkloadRecord): readonly Remedy[] {
   return mendings(cluster)
+    .slice(0, mendingsMax)
     .filter(({ node }) => fitsAfter(cluster, workload, () => cluster.apply({ kind: 'observed-node', node })))
     .slice(0, namesMax)
     .map(({ text }) => ({ kind: 'mend', text }));

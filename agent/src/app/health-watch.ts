@@ -19,7 +19,6 @@ import { sampleRules } from '#core/health/sample-rules';
 import { conditionOfClass } from '#core/health/xid-catalog';
 import type { Xid } from '#core/health/xid-memory';
 import type { Order } from '#core/order';
-import type { GpuSample } from '#core/telemetry/sample';
 import { type Drift, driftOf } from './health-drift.ts';
 import type { DatedKernelNote, KernelLog, ResetMemory } from './health-ports.ts';
 import type { NodeState, XidTotal } from './node-state.ts';
@@ -65,7 +64,7 @@ export class HealthWatch {
   readonly #named = new Map<string, GpuUuid>();
   readonly #totals = new Map<GpuUuid, Map<number, XidTotal>>();
   #orphans: readonly (DatedKernelNote & { readonly atMs: number })[] = [];
-  #taken: readonly GpuSample[] | undefined;
+  #taken: NonNullable<NodeState['samples']['current']>['samples'] | undefined;
   #saidUnreadable: string | undefined;
 
   constructor(deps: HealthWatchDeps) {
@@ -192,7 +191,7 @@ export class HealthWatch {
     if (samples === undefined || samples === this.#taken) return;
     this.#taken = samples;
     const nowMs = clock.elapsedMs();
-    for (const sample of samples) {
+    for (const sample of samples.values()) {
       // A GPU that did not answer this time may still be there with its old sample.
       if (this.#sampledAt.get(sample.gpuUuid) === sample.atMs) continue;
       this.#sampledAt.set(sample.gpuUuid, sample.atMs);
@@ -241,8 +240,9 @@ export class HealthWatch {
       for (const kind of ownKinds) {
         const finding = found.get(kind);
         if (finding !== undefined && !before.has(kind)) this.#sayRaised(gpu, finding);
-        const sinceMs = finding?.sinceMs === undefined ? undefined : Math.round(clock.nowMs() - (nowMs - finding.sinceMs));
-        if (finding !== undefined || before.has(kind)) state.setCondition(gpu, kind, finding?.detail, sinceMs);
+        if (finding?.sinceMs !== undefined)
+          state.raiseSince(gpu, { kind, detail: finding.detail, sinceMs: Math.round(clock.nowMs() - (nowMs - finding.sinceMs)) });
+        else if (finding !== undefined || before.has(kind)) state.setCondition(gpu, kind, finding?.detail);
       }
     }
   }

@@ -50,12 +50,12 @@ export const nodeKey = 'node';
  */
 export class NodeState {
   readonly inventory = new Latest<NodeSnapshot>();
-  readonly allocations = new Latest<readonly AllocationSnapshot[]>();
-  readonly processes = new Latest<{ readonly atMs: number; readonly processes: readonly AttributedProcess[] }>();
-  readonly samples = new Latest<{ readonly atMs: number; readonly samples: readonly GpuSample[] }>();
   /** Xids since the machine was booted, as far as its log reaches back; at most 64 codes a GPU. */
   readonly xids = new Latest<readonly XidTotal[]>();
   readonly kernelLog = new Latest<KernelLogStatus>();
+  readonly allocations = new Latest<readonly AllocationSnapshot[]>();
+  readonly processes = new Latest<{ readonly atMs: number; readonly processes: readonly AttributedProcess[] }>();
+  readonly samples = new Latest<{ readonly atMs: number; readonly samples: readonly GpuSample[] }>();
   readonly readings = new Latest<{ readonly atMs: number; readonly readings: readonly Reading[] }>();
 
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();
@@ -79,6 +79,20 @@ export class NodeState {
   /** The driver has said that there is no such GPU; not merely nothing yet. */
   isMissing(uuid: GpuUuid): boolean {
     return this.#missing.has(uuid);
+  }
+
+  /** Of a GPU that was ever listed, also of one that is missing now. */
+  lastSeen(uuid: GpuUuid): ObservedGpu | undefined {
+    return this.#gpus.get(uuid);
+  }
+
+  /** Raises a condition that holds since before now. One that is raised already keeps its time. */
+  raiseSince(uuid: GpuUuid, { kind, detail, sinceMs }: Condition): void {
+    const list = this.#conditions.get(uuid) ?? [];
+    if (!list.some((condition) => condition.kind === kind)) {
+      this.#conditions.set(uuid, [...list, { kind, detail, sinceMs }]);
+      this.publish();
+    } else this.setCondition(uuid, kind, detail);
   }
 
   get known(): readonly GpuUuid[] {
@@ -123,22 +137,17 @@ export class NodeState {
     this.setCondition(key, kind, fault.message);
   }
 
-  /** Raises a condition, keeping since when it holds, or clears it. `sinceMs` where that was before now. */
-  setCondition(key: GpuUuid | typeof nodeKey, kind: ConditionKind, detail: string | undefined, sinceMs?: number): void {
-    if (this.#change(key, kind, detail, sinceMs)) this.publish();
+  /** Raises a condition, keeping since when it holds, or clears it. */
+  setCondition(key: GpuUuid | typeof nodeKey, kind: ConditionKind, detail: string | undefined): void {
+    if (this.#change(key, kind, detail)) this.publish();
   }
 
-  /** Of a GPU that was ever listed, also of one that is missing now. */
-  lastSeen(uuid: GpuUuid): ObservedGpu | undefined {
-    return this.#gpus.get(uuid);
-  }
-
-  #change(key: string, kind: ConditionKind, detail: string | undefined, sinceMs?: number): boolean {
+  #change(key: string, kind: ConditionKind, detail: string | undefined): boolean {
     const list = this.#conditions.get(key) ?? [];
     const before = list.find((condition) => condition.kind === kind);
     if (before?.detail === detail) return false;
     const rest = list.filter((condition) => condition.kind !== kind);
-    if (detail !== undefined) rest.push({ kind, detail, sinceMs: before?.sinceMs ?? sinceMs ?? this.#nowMs() });
+    if (detail !== undefined) rest.push({ kind, detail, sinceMs: before?.sinceMs ?? this.#nowMs() });
     this.#conditions.set(key, rest);
     return true;
   }

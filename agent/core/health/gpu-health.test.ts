@@ -94,9 +94,20 @@ describe('samples', () => {
     }
   });
 
-  it('sees by the driver’s own count what flickers between samples', () => {
-    const hot = watch(unexamined, 0, 60 * second, (atMs) => [{ 'slowed-by-thermal': 0, 'thermal-slowdown-time': (atMs / second) * 0.4 }]);
-    expect(kinds(hot, 60 * second)).toEqual(['thermal-slowdown']);
+  it('sees by the driver’s own count what flickers between samples, also where the count comes seldom', () => {
+    const counting = (share: number, everyS: number) => (atMs: number) =>
+      [{ 'slowed-by-thermal': 0, 'thermal-slowdown-time': Math.floor(atMs / second / everyS) * everyS * share }] as const;
+    for (const everyS of [10, 30]) {
+      const hot = watch(unexamined, 0, 120 * second, counting(0.4, everyS));
+      expect(kinds(hot, 120 * second)).toEqual(['thermal-slowdown']);
+      expect(
+        kinds(
+          watch(hot, 130 * second, 600 * second, () => [{ 'slowed-by-thermal': 0, 'thermal-slowdown-time': 48 }]),
+          730 * second,
+        ),
+      ).toEqual([]);
+      expect(kinds(watch(unexamined, 0, 600 * second, counting(0.005, everyS)), 600 * second)).toEqual([]);
+    }
   });
 
   it('judges the width of a link that is awake, and never its generation', () => {

@@ -1,9 +1,10 @@
 // All that is believed of one GPU's health. A value: each event makes the next one.
 import type { ConditionKind } from '@astrago/shared/domain/condition';
 import type { GpuSample } from '../telemetry/sample.ts';
+import { type CountedTimes, countTimes } from './counted-time.ts';
 import { type Finding, look, notFound } from './hysteresis.ts';
 import { type RecoveryWord, wasReset } from './recovery.ts';
-import { type Around, type Measured, type SampleRule, sampleRules } from './sample-rules.ts';
+import { type Around, type Measured, type SampleRule, sampleRules, timesCounted } from './sample-rules.ts';
 import { conditionOfClass, xidFacts } from './xid-catalog.ts';
 import { afterDriversWord, afterResetAt, describeXids, remember, withoutPassed, type Xid, type XidMemory } from './xid-memory.ts';
 
@@ -14,6 +15,7 @@ export interface GpuHealth {
   /** When it was reset last, if it was: what was logged before is void, also when it is read later. */
   readonly resetMs: number | undefined;
   readonly last: GpuSample | undefined;
+  readonly counted: CountedTimes;
   readonly widestLink: number;
   /** What the driver's log said last; a sample that says it too is believed before it. */
   readonly logged: RecoveryWord | undefined;
@@ -33,6 +35,7 @@ export const unexamined: GpuHealth = {
   xids: new Map(),
   resetMs: undefined,
   last: undefined,
+  counted: new Map(),
   widestLink: 0,
   logged: undefined,
   word: undefined,
@@ -47,7 +50,7 @@ export function afterSample(before: GpuHealth, sample: GpuSample, atMs: number):
   const health = reset ? afterReset(before, atMs) : before;
   const said = sample.words.recoveryAction;
   const around: Around = {
-    before: health.last,
+    counted: countTimes(health.counted, timesCounted, sample.values, atMs),
     widestLink: Math.max(health.widestLink, sample.values['pcie-width'] ?? 0),
     recovery: said ?? health.logged,
   };
@@ -58,6 +61,7 @@ export function afterSample(before: GpuHealth, sample: GpuSample, atMs: number):
     findings: examine(health.findings, sampleRules, sample, around, atMs),
     xids: settled ? afterDriversWord(health.xids, atMs - wordSettles.ms) : health.xids,
     last: sample,
+    counted: around.counted,
     widestLink: around.widestLink,
     logged: said ?? health.logged,
     word,
@@ -69,7 +73,7 @@ export function afterSilence(health: GpuHealth): GpuHealth {
   const findings = new Map(
     [...health.findings].map(([id, { detail, ...finding }]) => [id, { ...look(finding, 'unknown', 0, neverMind), detail }]),
   );
-  return { ...health, findings, last: undefined, word: undefined };
+  return { ...health, findings, last: undefined, counted: new Map(), word: undefined };
 }
 
 /** @param atMs of the Xid, which may be long before now where it was read from an old log. */
@@ -84,7 +88,7 @@ export function afterXid(health: GpuHealth, xid: Xid, atMs: number): GpuHealth {
 export function afterRecoveryNote(health: GpuHealth, word: RecoveryWord, atMs: number): GpuHealth {
   if (isVoid(health, atMs)) return health;
   const rules = sampleRules.filter(({ kind }) => kind.startsWith('recovery-'));
-  const around: Around = { before: undefined, widestLink: health.widestLink, recovery: word };
+  const around: Around = { counted: health.counted, widestLink: health.widestLink, recovery: word };
   return { ...health, logged: word, word: undefined, findings: examine(health.findings, rules, nothing, around, atMs) };
 }
 

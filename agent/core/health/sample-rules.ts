@@ -1,6 +1,7 @@
 // What one sample says of each cause. Pure readings; when they are believed is the matter of `hysteresis.ts`.
 import type { ConditionKind } from '@astrago/shared/domain/condition';
 import type { GpuMeasure, GpuSample } from '../telemetry/sample.ts';
+import type { CountedTimes } from './counted-time.ts';
 import type { Patience, Verdict } from './hysteresis.ts';
 import type { RecoveryWord } from './recovery.ts';
 
@@ -14,8 +15,8 @@ export interface Look {
 
 /** What is known beside the sample itself. */
 export interface Around {
-  /** The one before, of the same life of the driver; absent after a reset. */
-  readonly before: Measured | undefined;
+  /** Of the counts in {@link timesCounted}. */
+  readonly counted: CountedTimes;
   /** Most lanes that this GPU was ever seen with. */
   readonly widestLink: number;
   /** What the driver asks for, by the sample or by its log. */
@@ -41,7 +42,9 @@ const fabricStart: Patience = { raiseAfterMs: 300_000, raiseAfterLooks: 3, clear
 /** P8 and above are the states in which links are put to sleep. */
 const idlePerformanceState = 8;
 
-/** Share of the time since the last sample that counts as held down, and as not. */
+export const timesCounted: readonly GpuMeasure[] = ['thermal-slowdown-time', 'power-brake-time'];
+
+/** Share of the time that counts as held down, and as not. */
 const slowedShare = { much: 0.1, none: 0.01 } as const;
 
 export const sampleRules: readonly SampleRule[] = [
@@ -102,18 +105,12 @@ function uncorrected(applies: (word: RecoveryWord | undefined) => boolean): Samp
  * two samples.
  */
 function heldDown(momentary: GpuMeasure, time: GpuMeasure, cause: string): SampleRule['look'] {
-  return (sample, { before }) => {
-    const flag = sample.values[momentary];
-    const share = before === undefined ? undefined : shareOfTime(before, sample, time);
+  return ({ values }, { counted }) => {
+    const flag = values[momentary];
+    const share = counted.get(time)?.share;
     if ((flag ?? 0) > 0 || (share ?? 0) >= slowedShare.much) return { verdict: 'present', detail: `its clocks are held down by ${cause}` };
     return (share ?? flag) === undefined || (share ?? 0) > slowedShare.none ? unknown : { verdict: 'absent', detail: '' };
   };
-}
-
-function shareOfTime(before: Measured, now: Measured, time: GpuMeasure): number | undefined {
-  const [was, is] = [before.values[time], now.values[time]];
-  const seconds = (now.atMs - before.atMs) / 1000;
-  return was === undefined || is === undefined || is < was || seconds <= 0 ? undefined : (is - was) / seconds;
 }
 
 /** The generation drops by design while nothing is to do; the width does not on server boards, and while idle it is not judged. */

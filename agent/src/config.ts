@@ -25,6 +25,10 @@ export interface AgentConfig {
   readonly prepareTimeoutMs: number;
   /** How long processes of strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
+  /** How long a layout may stand still on its way to what was ordered before it counts as drifted. */
+  readonly driftAfterMs: number;
+  /** Where the kernel's log is read; a file with lines of the same kind does as well. */
+  readonly kernelLog: string;
   readonly bootIdFile: string;
   readonly logLevel: string;
   /** What workloads inherit of the agent's own environment. */
@@ -62,6 +66,8 @@ export function readAgentConfig(environment: Environment): AgentConfig {
         : whole(environment, 'ASTRAGO_HOST_PERIOD_MS', 15_000),
     prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
     strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
+    driftAfterMs: whole(environment, 'ASTRAGO_DRIFT_AFTER_MS', 60_000),
+    kernelLog: environment['ASTRAGO_KERNEL_LOG'] ?? '/dev/kmsg',
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',

@@ -1,6 +1,7 @@
 // The composition root of the agent: builds every adapter and runs the loops.
 
 import { chmod, mkdir } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { splitAddress } from '@astrago/shared/runtime/address';
 import { systemClock } from '@astrago/shared/runtime/clock';
@@ -10,6 +11,8 @@ import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
 import { Attribution } from './app/attribution.ts';
 import { Enforcer } from './app/enforcer.ts';
+import { tellingResets } from './app/health-resets.ts';
+import { HealthWatch } from './app/health-watch.ts';
 import { HostTelemetry } from './app/host-telemetry.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState, nodeKey } from './app/node-state.ts';
@@ -19,6 +22,8 @@ import { heartbeat } from './enrollment/heartbeat.ts';
 import { credentialsFor } from './enrollment/join.ts';
 import { GrpcServer } from './grpc/server.ts';
 import { hostReader } from './host/host-reader.ts';
+import { openKernelLog } from './kernel-log/kernel-log.ts';
+import { openResetMemory } from './kernel-log/reset-memory.ts';
 import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
@@ -105,11 +110,14 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       onExit: () => agent.nudge(),
     });
     log.info({ limits: launcher.limitsKeptBy }, 'the limits of workloads are kept');
-    const driver = createSmiDriver({
-      program: config.nvidiaSmi,
-      environment: config.toolEnvironment,
-      onCommand: (sample) => metrics.onCommand(sample),
-    });
+    const driver = tellingResets(
+      createSmiDriver({
+        program: config.nvidiaSmi,
+        environment: config.toolEnvironment,
+        onCommand: (sample) => metrics.onCommand(sample),
+      }),
+      (gpu) => health.noteReset(gpu),
+    );
     const agent: NodeAgent = new NodeAgent({
       driver,
       ledger,
@@ -140,6 +148,22 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       controllerSilenceMaxMs: config.controllerSilenceMaxMs,
       log: (what, message) => log.warn(what, message),
     });
+    const uptimeMs = (): number => uptime() * 1000;
+    const health: HealthWatch = new HealthWatch({
+      state,
+      kernelLog: closers.use(openKernelLog({ path: config.kernelLog, uptimeMs })),
+      resets: await openResetMemory({
+        file: join(config.dataDirectory, 'gpu-resets.json'),
+        bootId,
+        uptimeMs,
+        log: (facts, message) => log.warn(facts, message),
+      }),
+      clock,
+      order: () => agent.order,
+      samplePeriodMs: config.samplePeriodMs,
+      driftAfterMs: config.driftAfterMs,
+      log: (facts, message) => log.warn(facts, message),
+    });
     const credentials = await credentialsFor({
       node: config.node,
       joinAddress: config.joinAddress,
@@ -163,7 +187,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
-    const loops = Promise.all([agent.run(ending.signal), host?.run(ending.signal)]);
+    const loops = Promise.all([agent.run(ending.signal), host?.run(ending.signal), health.run(ending.signal)]);
     const beats = heartbeat(
       {
         node: config.node,

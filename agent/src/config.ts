@@ -27,6 +27,10 @@ export interface AgentConfig {
   readonly strangersTimeoutMs: number;
   /** With the controller silent for longer no process of a stranger is ended, whatever the policy says. */
   readonly controllerSilenceMaxMs: number;
+  /** How long a layout may stand still on its way to what was ordered before it counts as drifted. */
+  readonly driftAfterMs: number;
+  /** Where the kernel's log is read; a file with lines of the same kind does as well. */
+  readonly kernelLog: string;
   readonly bootIdFile: string;
   readonly logLevel: string;
   /** What every workload has beside what its order gives it; nothing in it is the agent's own. */
@@ -78,6 +82,8 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
     strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
     controllerSilenceMaxMs: whole(environment, 'ASTRAGO_CONTROLLER_SILENCE_MAX_MS', 60_000),
+    driftAfterMs: whole(environment, 'ASTRAGO_DRIFT_AFTER_MS', 60_000),
+    kernelLog: environment['ASTRAGO_KERNEL_LOG'] ?? '/dev/kmsg',
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',

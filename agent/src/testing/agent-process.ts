@@ -87,7 +87,7 @@ export class AgentProcess implements AsyncDisposable {
         ASTRAGO_CONTROLLER_ADDRESS: '127.0.0.1:1',
         ASTRAGO_NVIDIA_SMI: this.scratch.path('machine', 'bin', 'nvidia-smi'),
         ASTRAGO_METRICS_BIND: '127.0.0.1:0',
-        ASTRAGO_SAMPLE_PERIOD_MS: '100',
+        ASTRAGO_DETAIL_PERIOD_MS: '100',
         ...environment,
       },
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -33,6 +33,8 @@ export function agentEnvironment(directory: string, node: NodePlan, controller: 
     ...common,
     ASTRAGO_NVIDIA_SMI: join(bin, 'nvidia-smi'),
     PATH: path,
+    // The log of this machine tells of other GPUs.
+    ASTRAGO_KERNEL_LOG: join(bin, '..', 'kmsg'),
     // Workloads find the machine's own nvidia-smi too.
     ASTRAGO_WORKLOAD_PATH: path,
     ASTRAGO_CPU_MILLI: '96000',

@@ -192,9 +192,9 @@ describe('the agent process', () => {
 
     await until(
       async () =>
-        (await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()).includes(
-          `astrago_allocation_info{allocation="${id}",workload="w",state="running"} 1`,
-        ),
+        (await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text())
+          .split('\n')
+          .some((line) => line.startsWith('astrago_allocation_info{') && line.includes(`"${id}"`) && line.includes('state="running"')),
       'it is adopted',
     );
     expect(readProc(pid)).toBeDefined();

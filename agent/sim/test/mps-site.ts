@@ -30,9 +30,11 @@ export class MpsSite implements Disposable {
     return this.tell(line).stdout.trimEnd();
   }
 
-  control(args: readonly string[]): Running {
-    const child = spawn(this.#machine.created.mpsControl, args, { env: this.environment({}), stdio: ['ignore', 'pipe', 'pipe'] });
+  /** A call beside others, with something on its standard input. */
+  control(args: readonly string[], input = ''): Running {
+    const child = spawn(this.#machine.created.mpsControl, args, { env: this.environment({}), stdio: ['pipe', 'pipe', 'pipe'] });
     this.#children.push(child);
+    child.stdin.end(input);
     return running(child);
   }
 

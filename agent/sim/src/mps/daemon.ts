@@ -42,6 +42,9 @@ export class Daemon {
   readonly #excluded = new Map<string, 'gone' | 'waiting'>();
   readonly #start = startedAt(process.pid) ?? 0;
   readonly #listener: Server;
+  #looked: readonly Candidate[] | undefined;
+  /** Processes that were no clients when last looked at, so that a look at an idle machine costs little. */
+  readonly #strangers = new Set<number>();
   #published = '';
   #serverFailures = 0;
 
@@ -59,6 +62,8 @@ export class Daemon {
     });
     this.log(`Starting control daemon using socket ${socket}`);
     this.log(`To connect CUDA applications to this daemon, set env CUDA_MPS_PIPE_DIRECTORY=${this.order.pipeDirectory}`);
+    // Now and then everybody is looked at: a process may have become another program late.
+    setInterval(() => this.#strangers.clear(), 10 * lookEveryMs);
     setInterval(() => {
       if (!existsSync(join(this.order.machineDirectory, 'state.json'))) this.#leave();
       this.settle();
@@ -104,8 +109,15 @@ export class Daemon {
     return Math.max(1, Math.floor((whole * slices) / mig.computeSlices));
   }
 
+  /** One look serves everything that is done at once. */
   #candidates(): readonly Candidate[] {
-    return candidates(this.order.machineDirectory, this.order.pipeDirectory, this.devices(), this.#start);
+    if (!this.#looked) {
+      this.#looked = candidates(this.order.machineDirectory, this.order.pipeDirectory, this.devices(), this.#start, this.#strangers);
+      setImmediate(() => {
+        this.#looked = undefined;
+      });
+    }
+    return this.#looked;
   }
 
   /** Brings server, waiting clients and what nvidia-smi is told in line with who is there. */

@@ -26,6 +26,11 @@ export class MpsSite implements Disposable {
     return this.#control([], `${lines.join('\n')}\n`, {});
   }
 
+  /** A command for the daemon of another directory. */
+  tellAt(pipe: string, line: string): Ran {
+    return this.#control([], `${line}\n`, { CUDA_MPS_PIPE_DIRECTORY: pipe });
+  }
+
   say(line: string): string {
     return this.tell(line).stdout.trimEnd();
   }

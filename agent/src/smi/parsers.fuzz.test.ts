@@ -39,7 +39,7 @@ const small: readonly string[] = [
   header + round(8),
   round(16) + round(16),
   `${gpu}, [N/A], 4225, 58, 171.29\n`,
-  `${gpu}, 21180, 2296 MiB, /root/tools/memhog\n`,
+  `${gpu}, 21180, 2296 MiB, /opt/tools/memhog\n`,
 ].filter((text) => text.length < 6_000);
 /** One GPU each, without the clocks that a GPU supports, which are most of a log. */
 const logs = [...fixturePaths('xml'), ...fixturePaths('xml-mock')]

@@ -128,6 +128,18 @@ describe('a replay of a recording', () => {
     ]);
   });
 
+  it('gives samples, slices and processes at one moment, or says what is missing', async () => {
+    const load = sections(h100Mig).findLast((own) => /nvidia-smi -q$/.test(own.command))?.text ?? '';
+    using smi = scriptedSmi({ '*': unknown });
+    smi.answer({ '-q': { stdout: load } });
+
+    const moment = await driverOf(smi).telemetryOnce(signal);
+
+    expect(moment.samples[0]?.values).toMatchObject({ power: 432.21, temperature: 53, 'pcie-replays': 9 });
+    expect(moment.details?.slices.map((own) => own.values['memory-used'])).toEqual([11091, 17, 9, 9].map((mebi) => mebi * 1024 ** 2));
+    expect(moment.failures).toEqual([expect.stringContaining('--query-gpu')]);
+  });
+
   it('that does nothing is called so', async () => {
     using smi = scriptedSmi({ '*': unknown });
 

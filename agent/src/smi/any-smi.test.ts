@@ -119,6 +119,18 @@ describe('a replay of a recording', () => {
     ]);
   });
 
+  it('that prints headers and units unasked is read all the same', async () => {
+    const gpu = 'GPU-0d0831da-0c98-2717-6446-8acd91d39b65';
+    using smi = scriptedSmi({
+      '--help-query-gpu': unknown,
+      '--query-gpu=index*': {
+        stdout: `index, uuid, name, pci.bus_id, memory.total [MiB], mig.mode.current, mig.mode.pending, driver_version\r\n0, ${gpu}, NVIDIA L40S, 00000000:01:00.0, 46068 MiB, [N/A], [N/A], 595.80\r\n`,
+      },
+    });
+
+    expect(await driverOf(smi).observe(signal)).toMatchObject({ driverVersion: '595.80', gpus: [{ uuid: gpu, memoryMiB: 46068 }] });
+  });
+
   it('that only lists has GPUs of which nothing more is said', async () => {
     using smi = scriptedSmi({ '*': unknown });
     smi.answer({ '-L': { stdout: captured('captures/linux-x86_64__nvidia-l40s__595.80.txt', /-L$/) } });

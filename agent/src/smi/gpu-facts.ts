@@ -38,6 +38,8 @@ export function parseGpuFacts(text: string, fields: readonly FactField[]): Parse
   if (rows.kind === 'unreadable') return rows;
   const facts: GpuFacts[] = [];
   for (const row of rows.value) {
+    // A stand-in may print its header whatever it is told.
+    if (row['uuid'] === 'uuid') continue;
     const line = Object.values(row).join(', ');
     const uuid = parseGpuUuid(row['uuid'] ?? '');
     const index = printedId(row['index'] ?? '');

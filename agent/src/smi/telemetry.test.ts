@@ -170,7 +170,7 @@ describe('telemetry', () => {
       '--query-gpu=*-lms 50': looping(`${header}${row(0, a, 40)}`),
       '-q -x -lms 50': looping(log(a, 7)),
     });
-    await using watched = watch(smi, { limits: { failuresMax: 1000, firstRoundMs: 300 } });
+    await using watched = watch(smi, { limits: { failuresMax: 1000, firstRoundMs: 300, pollingMs: 100 } });
     await until(() => watched.rounds.length > 0, 'a round');
 
     writeFileSync(smi.path('mute'), '');

@@ -260,6 +260,33 @@ describe('captures', () => {
   });
 });
 
+describe('rows without a header', () => {
+  const columns = ['index', 'uuid', 'name', 'utilization.gpu', 'memory.used', 'memory.total', 'temperature.gpu', 'power.draw'];
+
+  it.each(fixturePaths('prickle').filter((path) => path.endsWith('query-gpu.csv')))('%s', (path) => {
+    const cells = fixture(path).trim().split(', ');
+    const [row] = readable(parseSamples(fixture(path), columns));
+
+    expect(row?.gpuUuid).toBe(cells[1]);
+    expect(row?.values).toEqual({
+      ...(path.includes('mig') ? {} : { 'gpu-utilization': Number(cells[3]) / 100 }),
+      'memory-used': Number(cells[4]) * mebi,
+      'memory-total': Number(cells[5]) * mebi,
+      temperature: Number(cells[6]),
+      power: Number(cells[7]),
+    });
+  });
+
+  it.each(fixturePaths('prickle').filter((path) => path.endsWith('query-compute-apps.csv')))('%s', (path) => {
+    const lines = fixture(path)
+      .split('\n')
+      .filter((line) => line.trim() !== '');
+    const apps = readable(parseComputeApps(fixture(path), ['gpu_uuid', 'pid', 'process_name', 'used_gpu_memory']));
+
+    expect(apps.map((app) => `${app.gpuUuid}, ${app.pid}, ${app.name}, ${app.usedMemoryMiB}`)).toEqual(lines);
+  });
+});
+
 describe('process types', () => {
   it.each([
     ['C', 'python', 'compute'],

@@ -21,7 +21,7 @@ import { FieldBook } from './field-book.ts';
 import { Looking } from './looking.ts';
 import { parseReadings, readingFields } from './readings.ts';
 import { oneGpu, type Scope } from './scope.ts';
-import { createTelemetry, type TelemetryOptions } from './telemetry.ts';
+import { createTelemetry, type TelemetryMoment, type TelemetryOptions, takeMoment } from './telemetry.ts';
 
 export interface SmiDriverOptions {
   /** Path or name of nvidia-smi. */
@@ -42,6 +42,8 @@ export interface SmiDriver extends GpuDriver {
   hungCommands(): number;
   /** Long-running readers of the same driver, which step aside for its changes. */
   telemetry(options: TelemetryOptions): TelemetrySource;
+  /** The same once, for a program that does not stay. Rejects only when `signal` is aborted. */
+  telemetryOnce(signal: AbortSignal): Promise<TelemetryMoment>;
 }
 
 /**
@@ -86,6 +88,10 @@ class Driver implements SmiDriver {
 
   hungCommands(): number {
     return this.#asking.hungCount;
+  }
+
+  telemetryOnce(signal: AbortSignal): Promise<TelemetryMoment> {
+    return takeMoment({ asking: this.#asking, fields: this.#fields, known: () => this.#known }, signal);
   }
 
   async observe(signal: AbortSignal): Promise<ObservedNode> {

@@ -7,6 +7,7 @@ import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
+import { MigManagement } from './app/mig-management.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState } from './app/node-state.ts';
 import { type AgentConfig, isWildcard } from './config.ts';
@@ -17,6 +18,8 @@ import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
 import { MetricsServer } from './metrics/server.ts';
+import { enabledUnits } from './mig-manager/enabled-units.ts';
+import { runningManagers } from './mig-manager/running-managers.ts';
 import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
 import { readBootId } from './processes/proc.ts';
@@ -64,7 +67,17 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       environment: config.workloadEnvironment,
       onCommand: (sample) => metrics.onCommand(sample),
     });
+    const migManagement = new MigManagement({
+      mode: config.migManagement,
+      finders: [runningManagers({ proc: join(config.hostRoot, 'proc') }), enabledUnits({ root: config.hostRoot })],
+      state,
+      clock,
+      periodMs: config.inventoryPeriodMs,
+      onChange: () => agent.reconsiderLayouts(),
+      log: (facts, message) => log.warn(facts, message),
+    });
     const agent: NodeAgent = new NodeAgent({
+      mayChangeLayouts: () => migManagement.mayChangeLayouts(),
       driver,
       ledger,
       launcher,
@@ -100,7 +113,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
-    const loops = agent.run(ending.signal);
+    const loops = Promise.all([agent.run(ending.signal), migManagement.run(ending.signal)]);
     const beats = heartbeat(
       {
         node: config.node,

@@ -1,5 +1,6 @@
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { type Environment, required, whole } from '@astrago/shared/runtime/environment';
+import { type MigManagementMode, parseMigManagement } from './app/mig-management.ts';
 
 export interface AgentConfig {
   readonly node: string;
@@ -20,6 +21,9 @@ export interface AgentConfig {
   /** How long processes of strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
   readonly bootIdFile: string;
+  readonly migManagement: MigManagementMode;
+  /** Where the file system of the host is, for what is only looked at there; `/` unless the agent runs in a container. */
+  readonly hostRoot: string;
   readonly logLevel: string;
   /** What workloads inherit of the agent's own environment. */
   readonly workloadEnvironment: Readonly<Record<string, string>>;
@@ -49,6 +53,8 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
+    migManagement: parseMigManagement(environment['ASTRAGO_MIG_MANAGEMENT']),
+    hostRoot: environment['ASTRAGO_HOST_ROOT'] ?? '/',
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
     workloadEnvironment: Object.fromEntries(
       inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),

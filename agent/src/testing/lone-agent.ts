@@ -16,7 +16,7 @@ import {
   type WatchResponse,
 } from '@astrago/proto/agent';
 import { serviceDefinition } from '@astrago/proto/grpc';
-import { createMachine, type Faults, type MachineOrder, rebootMachine } from '@astrago/sim';
+import { createMachine, type Faults, type MachineOrder, type MachineState, rebootMachine } from '@astrago/sim';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
 import { Scratch } from './scratch.ts';
@@ -25,6 +25,10 @@ import { until } from './until.ts';
 
 type DesiredGpu = MessageInitShape<typeof DesiredGpuSchema>;
 type DesiredAllocation = MessageInitShape<typeof DesiredAllocationSchema>;
+
+interface MachineModel {
+  readonly model: { readonly mig: { readonly profiles: readonly { readonly id: number; readonly name: string }[] } | null };
+}
 
 const Client = grpc.makeGenericClientConstructor(serviceDefinition(NodeAgent), 'NodeAgent');
 
@@ -108,6 +112,26 @@ export class LoneAgent implements AsyncDisposable {
   /** As a person at the machine would. */
   smi(command: string): string {
     return execFileSync(join(this.machine, 'bin', 'nvidia-smi'), command.split(' '), { encoding: 'utf8' });
+  }
+
+  /** A GPU as the machine itself knows it, which asks no driver and no agent. */
+  machineGpu(index = 0): MachineState['gpus'][number] {
+    const { gpus } = JSON.parse(readFileSync(join(this.machine, 'state.json'), 'utf8')) as MachineState;
+    const gpu = gpus[index];
+    if (gpu === undefined) throw new Error(`the machine has no GPU ${index}`);
+    return gpu;
+  }
+
+  /** As {@link layoutOf}, from the machine itself. */
+  machineLayout(index = 0): string {
+    const { model } = JSON.parse(readFileSync(join(this.machine, 'lib', 'model.json'), 'utf8')) as MachineModel;
+    const gpu = this.machineGpu(index);
+    const nameOf = (id: number): string => model.mig?.profiles.find((profile) => profile.id === id)?.name.replace('MIG ', '') ?? String(id);
+    const slices = gpu.instances.toSorted((a, b) => a.start - b.start);
+    const texts = slices.map(
+      ({ profileId, start, computeInstances }) => `${nameOf(profileId)}@${start}${computeInstances.length === 1 ? '' : '?'}`,
+    );
+    return gpu.migCurrent ? texts.join(' ') || 'mig' : 'whole';
   }
 
   /** Spawns the process; its answers come once it is up. */

@@ -71,6 +71,24 @@ const gpus = [
   gpu('n2', 0, { migEnabled: false }),
 ];
 
+/** The second node is cut by somebody else. */
+function nodeNamed(name: string): object {
+  const units = { compute: 0, memory: 0 };
+  const conditions = name === 'n2' ? [{ kind: 'other-mig-manager', detail: 'layouts are observed and not changed', sinceMs: 1 }] : [];
+  return {
+    name,
+    state: 'ready',
+    cordoned: false,
+    gpuCount: 1,
+    models: [],
+    cpuMilliAllocated: 0,
+    memoryMiBAllocated: 0,
+    units,
+    allocatedUnits: units,
+    conditions,
+  };
+}
+
 interface Asked {
   readonly gpu: string;
   readonly dryRun: boolean;
@@ -85,6 +103,7 @@ async function against(
   const asked: Asked[] = [];
   await using server = await startApiServer({
     listGpus: ({ query }) => ({ items: known.filter((one) => query.get('node') === null || one.node === query.get('node')) }),
+    listNodes: () => ({ items: [...new Set(known.map((one) => one.node))].map(nodeNamed) }),
     setLayout: ({ params, query, body }): LayoutPlan => {
       const own = known.find((one) => one.uuid === params['gpu']);
       if (own === undefined) throw new Refusal('not-found', 'There is no such GPU.');
@@ -243,6 +262,7 @@ describe('partition import', () => {
     const { asked, err } = await against(importing('first-only', '--yes', '--node', 'n2'));
     expect(asked.map(({ layout }) => layout)).toEqual(['3g.40gb@4', '3g.40gb@4']);
     expect(err).toContain('Node n2 has no GPU 7');
+    expect(err).toContain('Node n2: layouts are observed and not changed.');
   });
 
   it.each([

@@ -30,6 +30,7 @@ export async function partitionImport(context: CommandContext, input: PartitionI
   const text = await readPartedFile(input.file);
   const client = await context.connect();
   const wishes = wishesOf(context, text, input, (await client.listGpus()).items);
+  await remarkOnManagers(context, client, new Set(wishes.map(({ gpu }) => gpu.node)));
   const planned = await planAll(client, wishes);
   const plans = planned.flatMap((one) => (one.kind === 'plan' ? [one.plan] : []));
   const refused = planned.filter((one) => one.kind === 'refused');
@@ -71,6 +72,14 @@ function wishesOf(context: CommandContext, text: PartedText, input: PartitionImp
   }
   if (wishes.length === 0) throw notFound(`${input.config} names none of these GPUs.`, "See 'devices' and 'device-filter' in the file.");
   return wishes;
+}
+
+/** Where another program cuts, an order is kept and not carried out: better known before than after. */
+async function remarkOnManagers(context: CommandContext, client: Client, named: ReadonlySet<string>): Promise<void> {
+  for (const node of (await client.listNodes()).items.filter(({ name }) => named.has(name))) {
+    const found = node.conditions.find(({ kind }) => kind === 'other-mig-manager');
+    if (found !== undefined) context.terminal.remark(`Node ${node.name}: ${found.detail}.`);
+  }
 }
 
 /** In the order of the wishes. What the controller refuses is kept; what breaks ends it. */

@@ -4,7 +4,7 @@ import type { Layout } from '@astrago/shared/domain/mig/layout';
 import { type ExportedGpu, exportParted, type PartedDocument, type PartedFormat } from '@astrago/shared/domain/mig/parted/export';
 import { parseProfileName } from '@astrago/shared/domain/mig/profile';
 import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
-import { stringify } from 'yaml';
+import { Document, isScalar, visit } from 'yaml';
 import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CommandFailure } from '../failure.ts';
@@ -58,7 +58,16 @@ function layoutOf(gpu: Gpu): Layout {
   };
 }
 
-/** Lists of numbers and small maps on one line, as people write these files. */
+/** Lists of indices, and each placement, on one line, as people write these files. */
 function yamlOf(document: PartedDocument): string {
-  return stringify(document, { flowCollectionPadding: false, lineWidth: 120 });
+  const text = new Document(document, { aliasDuplicateObjects: false });
+  visit(text, {
+    Seq: (_key, list) => {
+      if (list.items.every(isScalar)) list.flow = true;
+    },
+    Map: (_key, map) => {
+      if (map.has('profile') || map.items.length === 0) map.flow = true;
+    },
+  });
+  return text.toString({ flowCollectionPadding: false, lineWidth: 120 });
 }

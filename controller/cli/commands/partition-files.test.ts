@@ -157,6 +157,8 @@ mig-configs:
     const { exitCode, out, err } = await against(['partition', 'export', '--format', 'astrago', '-o', to]);
     expect({ exitCode, out }).toEqual({ exitCode: 0, out: '' });
     expect(err).toContain('n1, n2');
+    expect(readFileSync(to, 'utf8')).toContain('    - devices: [0]\n      mig-enabled: true\n');
+    expect(readFileSync(to, 'utf8')).toContain('        - {profile: 3g.40gb, start: 0}\n');
     expect(parse(readFileSync(to, 'utf8'))).toMatchObject({
       version: 'v1',
       'mig-configs': {

@@ -79,7 +79,10 @@ describe('kill -9 of the agent at each line of the step journal', () => {
       const held = (): unknown => own.machineGpu().instances.find((instance) => instance.start === 0);
 
       own.start();
-      await own.order([desired(uuid, cut)]);
+      expect((await own.order([desired(uuid, cut)])).case).toBe('accepted');
+      // Before the first line there is the yes, which holds.
+      await own.kill();
+      own.start();
       const struck = [...(await strikeUntil(own, cut, kind))];
 
       await own.order([desired(uuid, cut)], [holder]);

@@ -1,19 +1,28 @@
 // The composition root of the agent: builds every adapter and runs the loops.
 
 import { mkdir } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { splitAddress } from '@astrago/shared/runtime/address';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
+import { Loop } from '@astrago/shared/runtime/loop';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
+import { tellingResets } from './app/health-resets.ts';
+import { HealthWatch } from './app/health-watch.ts';
+import { HostTelemetry } from './app/host-telemetry.ts';
 import { MigManagement } from './app/mig-management.ts';
 import { NodeAgent } from './app/node-agent.ts';
-import { NodeState } from './app/node-state.ts';
+import { NodeState, nodeKey } from './app/node-state.ts';
+import { Collectors } from './app/telemetry-status.ts';
 import { type AgentConfig, isWildcard } from './config.ts';
 import { heartbeat } from './enrollment/heartbeat.ts';
 import { credentialsFor } from './enrollment/join.ts';
 import { GrpcServer } from './grpc/server.ts';
+import { hostReader } from './host/host-reader.ts';
+import { openKernelLog } from './kernel-log/kernel-log.ts';
+import { openResetMemory } from './kernel-log/reset-memory.ts';
 import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
@@ -26,6 +35,8 @@ import { readBootId } from './processes/proc.ts';
 import { createSmiDriver } from './smi/driver.ts';
 
 const version = '0.0.0';
+/** How soon the end of a full disk is seen. */
+const probePeriodMs = 10_000;
 
 export interface RunningAgent extends AsyncDisposable {
   readonly address: string;
@@ -41,15 +52,42 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
     closers.use(await lockDirectory(config.dataDirectory));
     const bootId = readBootId(config.bootIdFile);
-    const ledger = closers.use(await FileLedger.open(join(config.dataDirectory, 'ledger'), bootId, clock.nowMs));
     const state = new NodeState(clock.nowMs);
+    const ledger = closers.use(
+      await FileLedger.open({
+        directory: join(config.dataDirectory, 'ledger'),
+        bootId,
+        nowMs: clock.nowMs,
+        tell: (kind, detail) => state.setCondition(nodeKey, kind, detail),
+      }),
+    );
+    const collectors = new Collectors(clock);
+    const host =
+      config.hostPeriodMs === undefined
+        ? undefined
+        : new HostTelemetry({
+            reader: hostReader(),
+            clock,
+            collectors,
+            periodMs: config.hostPeriodMs,
+            log: (facts, message) => log.warn(facts, message),
+          });
     const metrics = new AgentMetrics({
       node: config.node,
       version,
       state,
       clock,
-      samplePeriodMs: config.samplePeriodMs,
-      inventoryPeriodMs: config.inventoryPeriodMs,
+      periodsMs: {
+        inventory: config.inventoryPeriodMs,
+        sample: config.samplePeriodMs,
+        detail: config.detailPeriodMs,
+        host: config.hostPeriodMs ?? 0,
+      },
+      order: () => ledger.order,
+      collectors,
+      telemetry: () => state.telemetryStatus(),
+      host: host?.latest,
+      compatibility: config.metricsCompatibility,
     });
     const environmentOf = (
       allocation: { readonly id: string; readonly workload: string; readonly workspace: string },
@@ -62,11 +100,14 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       environment: config.workloadEnvironment,
       onExit: () => agent.nudge(),
     });
-    const driver = createSmiDriver({
-      program: config.nvidiaSmi,
-      environment: config.workloadEnvironment,
-      onCommand: (sample) => metrics.onCommand(sample),
-    });
+    const driver = tellingResets(
+      createSmiDriver({
+        program: config.nvidiaSmi,
+        environment: config.workloadEnvironment,
+        onCommand: (sample) => metrics.onCommand(sample),
+      }),
+      (gpu) => health.noteReset(gpu),
+    );
     const migManagement = new MigManagement({
       mode: config.migManagement,
       finders: [runningManagers({ proc: join(config.hostRoot, 'proc') }), enabledUnits({ root: config.hostRoot })],
@@ -83,12 +124,30 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       launcher,
       clock,
       state,
+      collectors,
       environment: (allocation, visible) =>
         environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
       inventoryPeriodMs: config.inventoryPeriodMs,
-      samplePeriodMs: config.samplePeriodMs,
+      telemetry: driver.telemetry({ periodMs: config.samplePeriodMs, detailPeriodMs: config.detailPeriodMs }),
+      detailPeriodMs: config.detailPeriodMs,
       prepareTimeoutMs: config.prepareTimeoutMs,
       strangersTimeoutMs: config.strangersTimeoutMs,
+      log: (facts, message) => log.warn(facts, message),
+    });
+    const uptimeMs = (): number => uptime() * 1000;
+    const health: HealthWatch = new HealthWatch({
+      state,
+      kernelLog: closers.use(openKernelLog({ path: config.kernelLog, uptimeMs })),
+      resets: await openResetMemory({
+        file: join(config.dataDirectory, 'gpu-resets.json'),
+        bootId,
+        uptimeMs,
+        log: (facts, message) => log.warn(facts, message),
+      }),
+      clock,
+      order: () => agent.order,
+      samplePeriodMs: config.samplePeriodMs,
+      driftAfterMs: config.driftAfterMs,
       log: (facts, message) => log.warn(facts, message),
     });
     const credentials = await credentialsFor({
@@ -113,7 +172,12 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
-    const loops = Promise.all([agent.run(ending.signal), migManagement.run(ending.signal)]);
+    const loops = Promise.all([
+      agent.run(ending.signal),
+      host?.run(ending.signal),
+      health.run(ending.signal),
+      migManagement.run(ending.signal),
+    ]);
     const beats = heartbeat(
       {
         node: config.node,
@@ -127,9 +191,15 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       },
       ending.signal,
     );
+    const probing = new Loop({
+      once: () => ledger.probe(),
+      periodMs: probePeriodMs,
+      clock,
+      onFailure: () => undefined,
+    }).run(ending.signal);
     closers.add(async () => {
       ending.abort();
-      await Promise.all([loops, beats]);
+      await Promise.all([loops, beats, probing]);
     });
     log.info({ address: server.address, metricsPort: metricsServer.port }, 'the agent is up');
     return { address: server.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };

@@ -13,13 +13,23 @@ export interface AgentConfig {
   /** Where the controller finds this node; the bind address unless that is "any". */
   readonly advertisedHost: string;
   readonly metricsBind: string;
+  /** Beside our own names those of another exporter. Absent: ours alone. */
+  readonly metricsCompatibility: { readonly set: 'dcgm'; readonly hostnameLabel: 'hostname' | 'Hostname' } | undefined;
   readonly cpuMilli: number;
   readonly memoryMiB: number;
   readonly inventoryPeriodMs: number;
   readonly samplePeriodMs: number;
+  /** Between two looks at processes, slices and what only the whole log of the driver has. */
+  readonly detailPeriodMs: number;
+  /** Absent: the host is not measured, because something else on the node does. */
+  readonly hostPeriodMs: number | undefined;
   readonly prepareTimeoutMs: number;
   /** How long processes of strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
+  /** How long a layout may stand still on its way to what was ordered before it counts as drifted. */
+  readonly driftAfterMs: number;
+  /** Where the kernel's log is read; a file with lines of the same kind does as well. */
+  readonly kernelLog: string;
   readonly bootIdFile: string;
   readonly migManagement: MigManagementMode;
   /** Where the file system of the host is, for what is only looked at there; `/` unless the agent runs in a container. */
@@ -45,12 +55,23 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     bind,
     advertisedHost: environment['ASTRAGO_AGENT_ADVERTISE'] ?? (isWildcard(bindHost) ? hostname() : bindHost),
     metricsBind: environment['ASTRAGO_METRICS_BIND'] ?? '127.0.0.1:9410',
+    metricsCompatibility:
+      oneOf(environment, 'ASTRAGO_METRICS_COMPATIBILITY', ['none', 'dcgm']) === 'none'
+        ? undefined
+        : { set: 'dcgm', hostnameLabel: oneOf(environment, 'ASTRAGO_METRICS_HOSTNAME_LABEL', ['hostname', 'Hostname']) },
     cpuMilli: whole(environment, 'ASTRAGO_CPU_MILLI', availableParallelism() * 1000),
     memoryMiB: whole(environment, 'ASTRAGO_MEMORY_MIB', Math.floor(totalmem() / 2 ** 20)),
     inventoryPeriodMs: whole(environment, 'ASTRAGO_INVENTORY_PERIOD_MS', 10_000),
     samplePeriodMs: whole(environment, 'ASTRAGO_SAMPLE_PERIOD_MS', 10_000),
+    detailPeriodMs: whole(environment, 'ASTRAGO_DETAIL_PERIOD_MS', 10_000),
+    hostPeriodMs:
+      oneOf(environment, 'ASTRAGO_HOST_METRICS', ['on', 'off']) === 'off'
+        ? undefined
+        : whole(environment, 'ASTRAGO_HOST_PERIOD_MS', 15_000),
     prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
     strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
+    driftAfterMs: whole(environment, 'ASTRAGO_DRIFT_AFTER_MS', 60_000),
+    kernelLog: environment['ASTRAGO_KERNEL_LOG'] ?? '/dev/kmsg',
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
     migManagement: parseMigManagement(environment['ASTRAGO_MIG_MANAGEMENT']),
@@ -60,6 +81,14 @@ export function readAgentConfig(environment: Environment): AgentConfig {
       inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
     ),
   };
+}
+
+/** One of a closed list, the first where it is not set. */
+function oneOf<const Value extends string>(environment: Environment, name: string, values: readonly [Value, ...Value[]]): Value {
+  const text = environment[name] ?? values[0];
+  const found = values.find((value) => value === text);
+  if (found === undefined) throw new Error(`${name} must be ${values.join(' or ')}, not ${JSON.stringify(text)}`);
+  return found;
 }
 
 export function isWildcard(host: string): boolean {

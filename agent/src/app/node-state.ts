@@ -3,7 +3,9 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { Latest } from '@astrago/shared/runtime/latest';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { EnforcementClass } from '#core/order';
+import type { GpuSample, SliceSample } from '#core/telemetry/sample';
 import type { DriverFault, DriverFaultCode, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
+import type { TelemetryStatus } from './telemetry-source.ts';
 
 /** `observedAtMs` is when the driver last listed GPUs; 0 before it ever did. */
 export interface NodeSnapshot {
@@ -26,6 +28,20 @@ export interface AttributedProcess extends ObservedProcess {
   readonly allocation: string | undefined;
 }
 
+export interface XidTotal {
+  readonly gpuUuid: GpuUuid;
+  readonly xid: number;
+  /** Never falls in the life of the agent. */
+  readonly count: number;
+  /** Wall clock, ms since the epoch. */
+  readonly lastAtMs: number;
+}
+
+/** Whether Xids can be seen at all. */
+export type KernelLogStatus =
+  /** `lostRecords` were overwritten before they were read; 0 where the log does not tell. */
+  { readonly kind: 'readable'; readonly lostRecords: number } | { readonly kind: 'unreadable'; readonly detail: string };
+
 /** Key of {@link NodeState} conditions that are about the node as a whole. */
 export const nodeKey = 'node';
 
@@ -35,9 +51,18 @@ export const nodeKey = 'node';
  */
 export class NodeState {
   readonly inventory = new Latest<NodeSnapshot>();
+  /** Xids since the machine was booted, as far as its log reaches back; at most 64 codes a GPU. */
+  readonly xids = new Latest<readonly XidTotal[]>();
+  readonly kernelLog = new Latest<KernelLogStatus>();
   readonly allocations = new Latest<readonly AllocationSnapshot[]>();
   readonly processes = new Latest<{ readonly atMs: number; readonly processes: readonly AttributedProcess[] }>();
   readonly readings = new Latest<{ readonly atMs: number; readonly readings: readonly Reading[] }>();
+  /** The newest round; a GPU that did not answer has none. */
+  readonly samples = new Latest<{ readonly atMs: number; readonly samples: ReadonlyMap<GpuUuid, GpuSample> }>();
+  /** Of all MIG slices; never set where the driver does not tell. */
+  readonly slices = new Latest<{ readonly atMs: number; readonly slices: readonly SliceSample[] }>();
+  /** How collecting goes; `undefined` before it was begun. */
+  telemetryStatus: () => TelemetryStatus | undefined = () => undefined;
 
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();
   /** GPUs the driver does not list. Their last facts stay, with a condition. */
@@ -60,6 +85,20 @@ export class NodeState {
   /** The driver has said that there is no such GPU; not merely nothing yet. */
   isMissing(uuid: GpuUuid): boolean {
     return this.#missing.has(uuid);
+  }
+
+  /** Of a GPU that was ever listed, also of one that is missing now. */
+  lastSeen(uuid: GpuUuid): ObservedGpu | undefined {
+    return this.#gpus.get(uuid);
+  }
+
+  /** Raises a condition that holds since before now. One that is raised already keeps its time. */
+  raiseSince(uuid: GpuUuid, { kind, detail, sinceMs }: Condition): void {
+    const list = this.#conditions.get(uuid) ?? [];
+    if (!list.some((condition) => condition.kind === kind)) {
+      this.#conditions.set(uuid, [...list, { kind, detail, sinceMs }]);
+      this.publish();
+    } else this.setCondition(uuid, kind, detail);
   }
 
   get known(): readonly GpuUuid[] {

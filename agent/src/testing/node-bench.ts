@@ -8,7 +8,7 @@ import { createMachine, type Faults } from '@astrago/sim';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { AllocatedDevice, DesiredAllocation, Order } from '#core/order';
 import { type ApplyAnswer, NodeAgent, type NodeAgentDeps } from '../app/node-agent.ts';
-import { NodeState, type nodeKey } from '../app/node-state.ts';
+import { NodeState, nodeKey } from '../app/node-state.ts';
 import type { GpuDriver } from '../app/ports.ts';
 import { FileLedger } from '../ledger/file-ledger.ts';
 import { workloadEnvironment } from '../processes/device-environment.ts';
@@ -69,7 +69,12 @@ export class NodeBench implements AsyncDisposable {
   async start(): Promise<void> {
     const state = new NodeState(systemClock.nowMs);
     mkdirSync(this.scratch.path('data'), { recursive: true });
-    this.#ledger = await FileLedger.open(this.scratch.path('data', 'ledger'), this.bootId, systemClock.nowMs);
+    this.#ledger = await FileLedger.open({
+      directory: this.scratch.path('data', 'ledger'),
+      bootId: this.bootId,
+      nowMs: systemClock.nowMs,
+      tell: (kind, detail) => state.setCondition(nodeKey, kind, detail),
+    });
     this.launcher = new LocalLauncher({
       directory: this.scratch.path('data', 'allocations'),
       bootId: this.bootId,
@@ -77,7 +82,7 @@ export class NodeBench implements AsyncDisposable {
       onExit: () => this.agent.nudge(),
     });
     const limits = this.#options.limits;
-    const driver: GpuDriver = createSmiDriver({
+    const driver = createSmiDriver({
       program: this.scratch.path('machine', 'bin', 'nvidia-smi'),
       ...(limits === undefined ? {} : { limits }),
     });
@@ -96,7 +101,8 @@ export class NodeBench implements AsyncDisposable {
           workspace: allocation.workspace,
         }),
       inventoryPeriodMs: 300,
-      samplePeriodMs: 1000,
+      telemetry: driver.telemetry({ periodMs: 1000, detailPeriodMs: 1000 }),
+      detailPeriodMs: 1000,
       prepareTimeoutMs: 100_000,
       strangersTimeoutMs: 1500,
       log: () => undefined,

@@ -208,7 +208,7 @@ describe('one call of nvidia-smi that goes wrong', () => {
 describe('a MIG mode that waits', () => {
   it('on Ampere, with an exit code of 0, is made effective by a reset as soon as the client is gone', async () => {
     const own = await onMachine({ model: 'a100-40gb' });
-    own.spoil({ rules: [{ match: { args: '-mig 1' }, times: 1, action: { gpuBusy: true } }], behaviour: { ignoreOtherNvidiaSmi: true } });
+    own.spoil({ rules: [{ match: { args: '-mig 1' }, times: 1, action: { gpuBusy: true } }] });
     own.start();
     await own.order([desired(own.gpus[0], '3g.20gb@4 1g.5gb@0')]);
     await own.until(() => isTold(own, '1g.5gb@0 3g.20gb@4'), 'it is cut');
@@ -228,7 +228,7 @@ describe('a MIG mode that waits', () => {
       'it is told',
     );
     await own.kill();
-    own.reboot('boot-2');
+    await own.reboot('boot-2');
     own.start();
     await own.until(() => isTold(own, '7g.40gb@0'), 'it is cut after the reboot');
     await own.until(async () => (await findings(own, 0)).length === 0, 'no finding sticks');
@@ -249,9 +249,7 @@ describe('a reboot in the middle of cutting', () => {
     await own.order([desired(uuid, '3g.40gb@4 1g.10gb@0 1g.10gb+me@1 2g.20gb@2')], [holder]);
     await own.until(() => own.steps.length > length + 1, 'it is under way');
     await own.kill();
-    // What ran is gone with the machine.
-    await own.scratch.endAllocations();
-    own.reboot('boot-2');
+    await own.reboot('boot-2');
     expect(own.machineLayout()).toBe('whole');
     own.start();
     await own.until(() => own.machineLayout() === '1g.10gb@0 1g.10gb+me@1 2g.20gb@2 3g.40gb@4', 'it is cut again');

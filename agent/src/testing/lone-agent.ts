@@ -19,6 +19,7 @@ import { serviceDefinition } from '@astrago/proto/grpc';
 import { createMachine, type Faults, type MachineOrder, type MachineState, rebootMachine } from '@astrago/sim';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
+import { readAllProcs, readCommandLine } from '../processes/proc.ts';
 import { Scratch } from './scratch.ts';
 import { TestAuthority } from './test-authority.ts';
 import { until } from './until.ts';
@@ -99,8 +100,10 @@ export class LoneAgent implements AsyncDisposable {
     writeFileSync(this.scratch.path('boot-id'), `${id}\n`);
   }
 
-  /** A power cycle: the agent must have been killed. */
-  reboot(id: string): void {
+  /** A power cycle, by which everything that ran is gone; the agent must have been killed. */
+  async reboot(id: string): Promise<void> {
+    await this.scratch.endAllocations();
+    this.#endTools();
     rebootMachine(this.machine);
     this.boot(id);
   }
@@ -132,6 +135,18 @@ export class LoneAgent implements AsyncDisposable {
       ({ profileId, start, computeInstances }) => `${nameOf(profileId)}@${start}${computeInstances.length === 1 ? '' : '?'}`,
     );
     return gpu.migCurrent ? texts.join(' ') || 'mig' : 'whole';
+  }
+
+  /** Readers that a killed agent has left behind end at their next line, which may be a long time. */
+  #endTools(): void {
+    for (const { pid } of readAllProcs()) {
+      if (!readCommandLine(pid).some((word) => word.startsWith(this.machine))) continue;
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // Gone meanwhile.
+      }
+    }
   }
 
   /** Spawns the process; its answers come once it is up. */
@@ -239,6 +254,7 @@ export class LoneAgent implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
+    this.#endTools();
     await this.scratch[Symbol.asyncDispose]();
   }
 }

@@ -74,7 +74,19 @@ const gpus = [
 /** The second node is cut by somebody else. */
 function nodeNamed(name: string): object {
   const units = { compute: 0, memory: 0 };
-  const conditions = name === 'n2' ? [{ kind: 'other-mig-manager', detail: 'layouts are observed and not changed', sinceMs: 1 }] : [];
+  const conditions =
+    name === 'n2'
+      ? [
+          {
+            kind: 'other-mig-manager',
+            detail: 'layouts are observed and not changed',
+            sinceMs: 1,
+            severity: 'warning',
+            action: 'none',
+            keepsWorkAway: false,
+          },
+        ]
+      : [];
   return {
     name,
     state: 'ready',

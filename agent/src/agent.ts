@@ -1,6 +1,6 @@
 // The composition root of the agent: builds every adapter and runs the loops.
 
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { splitAddress } from '@astrago/shared/runtime/address';
@@ -9,6 +9,8 @@ import { Closers } from '@astrago/shared/runtime/closers';
 import { Loop } from '@astrago/shared/runtime/loop';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
+import { Attribution } from './app/attribution.ts';
+import { Enforcer } from './app/enforcer.ts';
 import { tellingResets } from './app/health-resets.ts';
 import { HealthWatch } from './app/health-watch.ts';
 import { HostTelemetry } from './app/host-telemetry.ts';
@@ -29,14 +31,19 @@ import { AgentMetrics } from './metrics/registry.ts';
 import { MetricsServer } from './metrics/server.ts';
 import { enabledUnits } from './mig-manager/enabled-units.ts';
 import { runningManagers } from './mig-manager/running-managers.ts';
+import { confinementOf } from './processes/confinement-of.ts';
 import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
 import { readBootId } from './processes/proc.ts';
+import { processInspector } from './processes/process-inspector.ts';
+import { processSignals } from './processes/process-signals.ts';
 import { createSmiDriver } from './smi/driver.ts';
 
 const version = '0.0.0';
 /** How soon the end of a full disk is seen. */
 const probePeriodMs = 10_000;
+/** What is written in that time may be kept beyond the limit. */
+const trimPeriodMs = 10_000;
 
 export interface RunningAgent extends AsyncDisposable {
   readonly address: string;
@@ -50,6 +57,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   const closers = new Closers();
   try {
     await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
+    // A workload's own directory lies in it: its user may pass, and see nothing else.
+    if (config.workloadUser !== undefined) await chmod(config.dataDirectory, 0o711);
     closers.use(await lockDirectory(config.dataDirectory));
     const bootId = readBootId(config.bootIdFile);
     const state = new NodeState(clock.nowMs);
@@ -98,12 +107,16 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       directory: join(config.dataDirectory, 'allocations'),
       bootId,
       environment: config.workloadEnvironment,
+      tools: config.toolEnvironment['PATH'] ?? config.workloadEnvironment['PATH'],
+      ...(await confinementOf(config)),
+      outputMaxBytes: config.outputMaxMiB * 2 ** 20,
       onExit: () => agent.nudge(),
     });
+    log.info({ limits: launcher.limitsKeptBy }, 'the limits of workloads are kept');
     const driver = tellingResets(
       createSmiDriver({
         program: config.nvidiaSmi,
-        environment: config.workloadEnvironment,
+        environment: config.toolEnvironment,
         onCommand: (sample) => metrics.onCommand(sample),
       }),
       (gpu) => health.noteReset(gpu),
@@ -122,6 +135,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       driver,
       ledger,
       launcher,
+      attribution: new Attribution({ inspector: processInspector, launcher, order: () => ledger.order }),
       clock,
       state,
       collectors,
@@ -133,6 +147,19 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       prepareTimeoutMs: config.prepareTimeoutMs,
       strangersTimeoutMs: config.strangersTimeoutMs,
       log: (facts, message) => log.warn(facts, message),
+    });
+    let controllerHeardAtMs: number | undefined;
+    const heard = (): void => {
+      controllerHeardAtMs = clock.elapsedMs();
+    };
+    const enforcer = new Enforcer({
+      state,
+      ledger,
+      signals: processSignals((pid, startTime) => launcher.isSupervisor(pid, startTime)),
+      clock,
+      controllerHeardAtMs: () => controllerHeardAtMs,
+      controllerSilenceMaxMs: config.controllerSilenceMaxMs,
+      log: (what, message) => log.warn(what, message),
     });
     const uptimeMs = (): number => uptime() * 1000;
     const health: HealthWatch = new HealthWatch({
@@ -168,6 +195,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
         facts,
         mayGrow: (id) => agent.mayGrow(id),
         execTarget: (id) => agent.execTarget(id),
+        onController: heard,
       }),
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
@@ -187,19 +215,29 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
         credentials,
         clock,
         random: Math.random,
+        onAnswer: heard,
         log: (what, message) => log.warn(what, message),
       },
       ending.signal,
     );
+    const enforcing = enforcer.run(ending.signal);
     const probing = new Loop({
       once: () => ledger.probe(),
       periodMs: probePeriodMs,
       clock,
       onFailure: () => undefined,
     }).run(ending.signal);
+    const trimming = new Loop({
+      once: async () => {
+        for (const trouble of await launcher.trimOutputs()) log.warn(trouble, 'an output is too large and cannot be trimmed');
+      },
+      periodMs: trimPeriodMs,
+      clock,
+      onFailure: (failure) => log.warn({ failure: String(failure) }, 'looking for large outputs failed'),
+    }).run(ending.signal);
     closers.add(async () => {
       ending.abort();
-      await Promise.all([loops, beats, probing]);
+      await Promise.all([loops, beats, probing, enforcing, trimming]);
     });
     log.info({ address: server.address, metricsPort: metricsServer.port }, 'the agent is up');
     return { address: server.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };

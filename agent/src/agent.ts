@@ -14,6 +14,7 @@ import { Enforcer } from './app/enforcer.ts';
 import { tellingResets } from './app/health-resets.ts';
 import { HealthWatch } from './app/health-watch.ts';
 import { HostTelemetry } from './app/host-telemetry.ts';
+import { MigManagement } from './app/mig-management.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState, nodeKey } from './app/node-state.ts';
 import { Collectors } from './app/telemetry-status.ts';
@@ -28,6 +29,8 @@ import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
 import { MetricsServer } from './metrics/server.ts';
+import { enabledUnits } from './mig-manager/enabled-units.ts';
+import { runningManagers } from './mig-manager/running-managers.ts';
 import { confinementOf } from './processes/confinement-of.ts';
 import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
@@ -118,7 +121,17 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       }),
       (gpu) => health.noteReset(gpu),
     );
+    const migManagement = new MigManagement({
+      mode: config.migManagement,
+      finders: [runningManagers({ proc: join(config.hostRoot, 'proc') }), enabledUnits({ root: config.hostRoot })],
+      state,
+      clock,
+      periodMs: config.inventoryPeriodMs,
+      onChange: () => agent.reconsiderLayouts(),
+      log: (facts, message) => log.warn(facts, message),
+    });
     const agent: NodeAgent = new NodeAgent({
+      mayChangeLayouts: () => migManagement.mayChangeLayouts(),
       driver,
       ledger,
       launcher,
@@ -187,7 +200,12 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
-    const loops = Promise.all([agent.run(ending.signal), host?.run(ending.signal), health.run(ending.signal)]);
+    const loops = Promise.all([
+      agent.run(ending.signal),
+      host?.run(ending.signal),
+      health.run(ending.signal),
+      migManagement.run(ending.signal),
+    ]);
     const beats = heartbeat(
       {
         node: config.node,

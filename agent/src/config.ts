@@ -1,5 +1,6 @@
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { type Environment, required, whole } from '@astrago/shared/runtime/environment';
+import { type MigManagementMode, parseMigManagement } from './app/mig-management.ts';
 
 export interface AgentConfig {
   readonly node: string;
@@ -32,6 +33,9 @@ export interface AgentConfig {
   /** Where the kernel's log is read; a file with lines of the same kind does as well. */
   readonly kernelLog: string;
   readonly bootIdFile: string;
+  readonly migManagement: MigManagementMode;
+  /** Where the file system of the host is, for what is only looked at there; `/` unless the agent runs in a container. */
+  readonly hostRoot: string;
   readonly logLevel: string;
   /** What every workload has beside what its order gives it; nothing in it is the agent's own. */
   readonly workloadEnvironment: Readonly<Record<string, string>>;
@@ -86,6 +90,8 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     kernelLog: environment['ASTRAGO_KERNEL_LOG'] ?? '/dev/kmsg',
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
+    migManagement: parseMigManagement(environment['ASTRAGO_MIG_MANAGEMENT']),
+    hostRoot: environment['ASTRAGO_HOST_ROOT'] ?? '/',
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
     workloadEnvironment: { PATH: environment['ASTRAGO_WORKLOAD_PATH'] ?? usualPath, LANG: 'C.UTF-8' },
     workloadUser: environment['ASTRAGO_WORKLOAD_USER'],

@@ -6,6 +6,7 @@ import type { DeviceFact, Failure } from '#core/allocation-step';
 import { inTheWayOf, nextStep, type Outlook, type Step } from '#core/next-step';
 import { isStranger, type Stranger, strangerOf, useOf } from './gpu-use.ts';
 import type { Holdings } from './holdings.ts';
+import type { LayoutAuthority } from './mig-management.ts';
 import type { NodeState } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Ledger, type ObservedGpu } from './ports.ts';
 import { isUnanswered, type Setback, Setbacks, sentenceOf } from './setbacks.ts';
@@ -26,6 +27,8 @@ export interface GpuWorkerDeps {
   /** How long strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
   readonly onProgress: () => void;
+  /** Absent: always. */
+  readonly mayChangeLayouts?: (() => LayoutAuthority) | undefined;
 }
 
 /**
@@ -92,10 +95,19 @@ export class GpuWorker {
 
   /** Why its layout is not there, in the driver's words where it had any. */
   get obstacle(): string | undefined {
-    return this.#obstacle;
+    const authority = this.#deps.mayChangeLayouts?.();
+    return authority?.kind === 'no' ? authority.because : this.#obstacle;
+  }
+
+  /** Somebody else cuts this GPU: what is in the way of our wish for it is no finding then. */
+  #onlyLook(): false {
+    for (const kind of ['gpu-in-use', 'mode-change-pending', 'layout-failed'] as const)
+      this.#deps.state.setCondition(this.#uuid, kind, undefined);
+    return false;
   }
 
   async #stepOnce(signal: AbortSignal): Promise<boolean> {
+    if (this.#deps.mayChangeLayouts?.().kind === 'no') return this.#onlyLook();
     const wanted = this.#wanted();
     const seen = this.#deps.state.gpu(this.#uuid);
     if (wanted === undefined || seen === undefined) return false;
@@ -145,6 +157,8 @@ export class GpuWorker {
   }
 
   async #take(step: Step, signal: AbortSignal): Promise<boolean> {
+    // Also what was decided a moment ago.
+    if (this.#deps.mayChangeLayouts?.().kind === 'no') return this.#onlyLook();
     const { ledger, clock } = this.#deps;
     const text = describe(step);
     await ledger.intent(this.#uuid, text);

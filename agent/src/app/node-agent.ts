@@ -8,6 +8,7 @@ import { AllocationKeeper, type AllocationKeeperDeps } from './allocation-keeper
 import type { Attribution } from './attribution.ts';
 import { GpuWorker } from './gpu-worker.ts';
 import { Holdings } from './holdings.ts';
+import type { LayoutAuthority } from './mig-management.ts';
 import { type NodeState, nodeKey } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Launched, type Ledger, type ProcessLauncher } from './ports.ts';
 import { sample } from './sampler.ts';
@@ -31,6 +32,8 @@ export interface NodeAgentDeps {
   readonly prepareTimeoutMs: number;
   readonly strangersTimeoutMs: number;
   readonly log: (facts: object, message: string) => void;
+  /** Asked before each step on a GPU. Absent: always. */
+  readonly mayChangeLayouts?: (() => LayoutAuthority) | undefined;
 }
 
 export type ApplyAnswer = Acceptance | { readonly kind: 'ledger-unavailable'; readonly detail: string };
@@ -89,6 +92,11 @@ export class NodeAgent {
   /** Something ended, or files changed. */
   nudge(): void {
     this.#keep.nudge();
+  }
+
+  /** There may be steps to take on GPUs that were not allowed before. */
+  reconsiderLayouts(): void {
+    this.#nudgeWorkers();
   }
 
   /** Whether an allocation may still write output; one that was just ordered will. */

@@ -2,17 +2,13 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { splitAddress } from '@astrago/shared/runtime/address';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState } from './app/node-state.ts';
-import { type AgentConfig, isWildcard } from './config.ts';
-import { heartbeat } from './enrollment/heartbeat.ts';
-import { credentialsFor } from './enrollment/join.ts';
-import { GrpcServer } from './grpc/server.ts';
+import type { AgentConfig } from './config.ts';
 import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
@@ -21,14 +17,18 @@ import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
 import { readBootId } from './processes/proc.ts';
 import { createSmiDriver } from './smi/driver.ts';
-
-const version = '0.0.0';
+import { agentVersion } from './version.ts';
 
 export interface RunningAgent extends AsyncDisposable {
-  readonly address: string;
+  /** host:port where it takes orders; absent for one that stands alone. */
+  readonly address: string | undefined;
   readonly metricsPort: number;
 }
 
+/**
+ * Without a controller in its settings an agent stands alone: no order can reach it, so it changes nothing and only looks.
+ * Its data directory must then be one of its own, for an empty order means "end all work" to what another agent has started.
+ */
 export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   requireTls13();
   const log = pino({ name: 'agent', level: config.logLevel, base: { node: config.node } }, pino.destination(2));
@@ -42,7 +42,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     const state = new NodeState(clock.nowMs);
     const metrics = new AgentMetrics({
       node: config.node,
-      version,
+      version: agentVersion,
       state,
       clock,
       samplePeriodMs: config.samplePeriodMs,
@@ -78,48 +78,30 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       strangersTimeoutMs: config.strangersTimeoutMs,
       log: (facts, message) => log.warn(facts, message),
     });
-    const credentials = await credentialsFor({
-      node: config.node,
-      joinAddress: config.joinAddress,
-      tokenFile: config.joinTokenFile,
-      directory: join(config.dataDirectory, 'credentials'),
-      hosts: ['localhost', splitAddress(config.bind).host, config.advertisedHost].filter((host) => !isWildcard(host)),
-      clock,
-      random: Math.random,
-      log: (what, message) => log.warn(what, message),
-    });
-    const facts = { node: config.node, bootId, agentVersion: version, cpuMilli: config.cpuMilli, memoryMiB: config.memoryMiB };
-    const server = closers.use(
-      await GrpcServer.listen(config.bind, credentials, {
-        agent,
-        launcher,
-        facts,
-        mayGrow: (id) => agent.mayGrow(id),
-        execTarget: (id) => agent.execTarget(id),
-      }),
-    );
+    const link =
+      config.controller === undefined
+        ? undefined
+        : closers.use(
+            await (await import('./controller-link.ts')).linkController({
+              config,
+              controller: config.controller,
+              agent,
+              launcher,
+              bootId,
+              clock,
+              log: (facts, message) => log.warn(facts, message),
+            }),
+          );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
     const loops = agent.run(ending.signal);
-    const beats = heartbeat(
-      {
-        node: config.node,
-        bootId,
-        ownAddress: `${config.advertisedHost}:${splitAddress(server.address).port}`,
-        controllerAddress: config.controllerAddress,
-        credentials,
-        clock,
-        random: Math.random,
-        log: (what, message) => log.warn(what, message),
-      },
-      ending.signal,
-    );
+    const beats = link?.beat(ending.signal);
     closers.add(async () => {
       ending.abort();
       await Promise.all([loops, beats]);
     });
-    log.info({ address: server.address, metricsPort: metricsServer.port }, 'the agent is up');
-    return { address: server.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };
+    log.info({ address: link?.address, metricsPort: metricsServer.port }, 'the agent is up');
+    return { address: link?.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };
   } catch (failure) {
     await closers[Symbol.asyncDispose]();
     throw failure;

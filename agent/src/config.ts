@@ -1,16 +1,24 @@
+// What the agent and its commands are told: flags before the environment before defaults. Nothing else reads the environment.
 import { availableParallelism, hostname, totalmem } from 'node:os';
+import { splitAddress } from '@astrago/shared/runtime/address';
 import { type Environment, required, whole } from '@astrago/shared/runtime/environment';
+
+/** Where the controller is, and where this agent is found by it. */
+export interface ControllerConfig {
+  readonly joinAddress: string;
+  readonly controllerAddress: string;
+  readonly joinTokenFile: string | undefined;
+  readonly bind: string;
+  /** Where the controller finds this node; the bind address unless that is "any". */
+  readonly advertisedHost: string;
+}
 
 export interface AgentConfig {
   readonly node: string;
   readonly dataDirectory: string;
-  readonly joinAddress: string;
-  readonly controllerAddress: string;
-  readonly joinTokenFile: string | undefined;
+  /** Absent: it stands alone, and only looks. */
+  readonly controller: ControllerConfig | undefined;
   readonly nvidiaSmi: string;
-  readonly bind: string;
-  /** Where the controller finds this node; the bind address unless that is "any". */
-  readonly advertisedHost: string;
   readonly metricsBind: string;
   readonly cpuMilli: number;
   readonly memoryMiB: number;
@@ -25,22 +33,35 @@ export interface AgentConfig {
   readonly workloadEnvironment: Readonly<Record<string, string>>;
 }
 
+/** What a command line says of the metrics server; each part goes before `ASTRAGO_METRICS_BIND`. */
+export interface MetricsFlags {
+  readonly port: number | undefined;
+  readonly host: string | undefined;
+}
+
+const noFlags: MetricsFlags = { port: undefined, host: undefined };
+
 /** Names a workload may take over; never the agent's whole environment, which may hold secrets. */
 const inherited = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'LD_LIBRARY_PATH'];
 
-export function readAgentConfig(environment: Environment): AgentConfig {
-  const bind = environment['ASTRAGO_AGENT_BIND'] ?? '127.0.0.1:0';
-  const bindHost = bind.slice(0, bind.lastIndexOf(':'));
+export function readAgentConfig(environment: Environment, flags: MetricsFlags = noFlags): AgentConfig {
   return {
-    node: environment['ASTRAGO_NODE_NAME'] ?? hostname().toLowerCase(),
+    ...readCommonConfig(environment, flags),
     dataDirectory: required(environment, 'ASTRAGO_AGENT_DATA', 'the directory this agent keeps its state in'),
-    joinAddress: required(environment, 'ASTRAGO_JOIN_ADDRESS', "host:port of the controller's join service"),
-    controllerAddress: required(environment, 'ASTRAGO_CONTROLLER_ADDRESS', "host:port of the controller's agent service"),
-    joinTokenFile: environment['ASTRAGO_JOIN_TOKEN_FILE'],
+    controller: readControllerConfig(environment),
+  };
+}
+
+/** Of an agent without a controller. `dataDirectory` is not that of `ASTRAGO_AGENT_DATA`, which may be an enrolled agent's. */
+export function readStandaloneConfig(environment: Environment, dataDirectory: string, flags: MetricsFlags = noFlags): AgentConfig {
+  return { ...readCommonConfig(environment, flags), dataDirectory, controller: undefined };
+}
+
+function readCommonConfig(environment: Environment, flags: MetricsFlags): Omit<AgentConfig, 'controller' | 'dataDirectory'> {
+  return {
+    node: nodeName(environment),
     nvidiaSmi: environment['ASTRAGO_NVIDIA_SMI'] ?? 'nvidia-smi',
-    bind,
-    advertisedHost: environment['ASTRAGO_AGENT_ADVERTISE'] ?? (isWildcard(bindHost) ? hostname() : bindHost),
-    metricsBind: environment['ASTRAGO_METRICS_BIND'] ?? '127.0.0.1:9410',
+    metricsBind: metricsBind(environment, flags),
     cpuMilli: whole(environment, 'ASTRAGO_CPU_MILLI', availableParallelism() * 1000),
     memoryMiB: whole(environment, 'ASTRAGO_MEMORY_MIB', Math.floor(totalmem() / 2 ** 20)),
     inventoryPeriodMs: whole(environment, 'ASTRAGO_INVENTORY_PERIOD_MS', 10_000),
@@ -54,6 +75,68 @@ export function readAgentConfig(environment: Environment): AgentConfig {
       inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
     ),
   };
+}
+
+function readControllerConfig(environment: Environment): ControllerConfig {
+  const bind = environment['ASTRAGO_AGENT_BIND'] ?? '127.0.0.1:0';
+  const bindHost = bind.slice(0, bind.lastIndexOf(':'));
+  return {
+    joinAddress: required(environment, 'ASTRAGO_JOIN_ADDRESS', "host:port of the controller's join service"),
+    controllerAddress: required(environment, 'ASTRAGO_CONTROLLER_ADDRESS', "host:port of the controller's agent service"),
+    joinTokenFile: environment['ASTRAGO_JOIN_TOKEN_FILE'],
+    bind,
+    advertisedHost: environment['ASTRAGO_AGENT_ADVERTISE'] ?? (isWildcard(bindHost) ? hostname() : bindHost),
+  };
+}
+
+/** What the commands that look once and end need; nothing has to be set. */
+export interface ObserverConfig {
+  readonly node: string;
+  readonly nvidiaSmi: string;
+  /** For the commands that are started. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export function readObserverConfig(environment: Environment): ObserverConfig {
+  const { node, nvidiaSmi, workloadEnvironment } = readCommonConfig(environment, noFlags);
+  return { node, nvidiaSmi, environment: workloadEnvironment };
+}
+
+/** What the doctor examines. Unlike the agent it takes a node as it is: what is not set is absent, and a finding. */
+export interface DoctorConfig extends ObserverConfig {
+  readonly dataDirectory: string | undefined;
+  readonly joinAddress: string | undefined;
+  readonly controllerAddress: string | undefined;
+  readonly metricsBind: string;
+  /** Names of our settings that are set, with the values of those that can hold no secret and no name of a place. */
+  readonly settings: readonly { readonly name: string; readonly value: string | undefined }[];
+}
+
+const harmless = /^ASTRAGO_(\w+_MS|CPU_MILLI|MEMORY_MIB|LOG_LEVEL)$/;
+
+export function readDoctorConfig(environment: Environment): DoctorConfig {
+  const given = (name: string): string | undefined => (environment[name] === '' ? undefined : environment[name]);
+  return {
+    ...readObserverConfig(environment),
+    dataDirectory: given('ASTRAGO_AGENT_DATA'),
+    joinAddress: given('ASTRAGO_JOIN_ADDRESS'),
+    controllerAddress: given('ASTRAGO_CONTROLLER_ADDRESS'),
+    metricsBind: metricsBind(environment, noFlags),
+    settings: Object.keys(environment)
+      .filter((name) => name.startsWith('ASTRAGO_'))
+      .sort()
+      .map((name) => ({ name, value: harmless.test(name) ? environment[name] : undefined })),
+  };
+}
+
+function nodeName(environment: Environment): string {
+  return environment['ASTRAGO_NODE_NAME'] ?? hostname().toLowerCase();
+}
+
+function metricsBind(environment: Environment, flags: MetricsFlags): string {
+  const { host, port } = splitAddress(environment['ASTRAGO_METRICS_BIND'] ?? '127.0.0.1:9410');
+  const chosen = flags.host ?? host;
+  return `${chosen.includes(':') ? `[${chosen}]` : chosen}:${flags.port ?? port}`;
 }
 
 export function isWildcard(host: string): boolean {

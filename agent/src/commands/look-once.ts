@@ -41,8 +41,11 @@ export async function lookOnce(
       await faultOf(async () => {
         samples = (await driver.readings(signal)).map((reading) => sampleOf(reading, nowMs()));
       }),
-    ];
-    for (const fault of faults) if (fault !== undefined) state.noteFault(nodeKey, fault);
+    ].filter((fault) => fault !== undefined);
+    // The GPUs are listed all the same: what is missing is only what is measured of them.
+    const hung = faults.find((fault) => fault.code === 'timed-out' || fault.code === 'busy-with-hung-command');
+    if (hung !== undefined) state.noteFault(nodeKey, hung);
+    else if (faults.length > 0) state.setCondition(nodeKey, 'telemetry-stale', faults.map((fault) => fault.message).join('; '));
   }
   return {
     answered: listing === undefined,

@@ -1,8 +1,13 @@
 // `astrago agent doctor`: gives the doctor this machine to look at.
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import type { Environment } from '@astrago/shared/runtime/environment';
 import type { AgentCommand } from './commands/command-line.ts';
 import { type DoctorConfig, readDoctorConfig } from './config.ts';
+import { makeBundle } from './doctor/bundle/make-bundle.ts';
+import { recordCommands } from './doctor/bundle/recorded-commands.ts';
+import { writeBundle } from './doctor/bundle/write-bundle.ts';
 import { lookAtLedger } from './doctor/checks/ledger-files.ts';
 import { type DoctorReport, exitCodeOf, reportText } from './doctor/report.ts';
 import { checks, runChecks } from './doctor/run-checks.ts';
@@ -20,6 +25,8 @@ export async function examine(
   command: Extract<AgentCommand, { kind: 'doctor' }>,
   environment: Environment,
   print: (text: string) => void,
+  /** For messages that are not the report. */
+  tell: (text: string) => void,
 ): Promise<0 | 1> {
   const config = readDoctorConfig(environment);
   const around = surroundings(config, command.limitMs);
@@ -32,6 +39,23 @@ export async function examine(
     findings,
   };
   print(command.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(report));
+  if (command.bundle === undefined) return exitCodeOf(report);
+  try {
+    const files = await makeBundle({
+      recording: await recordCommands(around.smi),
+      report,
+      settings: config.settings,
+      dataDirectory: config.dataDirectory,
+      files: around.files,
+      redact: command.redact ? { hostNames: [hostname(), config.node], salt: randomBytes(32) } : undefined,
+    });
+    await writeBundle(files, command.bundle, systemClock.nowMs());
+  } catch (failure) {
+    tell(`no bundle: ${failure instanceof Error ? failure.message : String(failure)}\n`);
+    return 1;
+  }
+  const left = command.redact ? 'serial numbers, UUIDs and host names are replaced' : 'it holds serial numbers, UUIDs and host names';
+  tell(`wrote ${command.bundle}; ${left}\n`);
   return exitCodeOf(report);
 }
 
@@ -53,7 +77,7 @@ function surroundings(config: DoctorConfig, limitMs: number): Surroundings {
     smi: (args) => ask(args, around),
     driver: createSmiDriver({ program, environment: config.environment, limits }),
     files,
-    network: systemNetwork,
+    network: systemNetwork(),
     ledger: (directory) => lookAtLedger(files, directory),
     process: { nodeVersion: process.versions.node, uid: process.getuid?.() },
     nowMs: systemClock.nowMs,

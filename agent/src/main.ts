@@ -25,7 +25,7 @@ switch (command.kind) {
   }
   case 'doctor': {
     const { examine } = await import('./examine.ts');
-    await end(await examine(command, process.env, print));
+    await end(await examine(command, process.env, print, (text) => process.stderr.write(text)));
     break;
   }
   case 'version': {

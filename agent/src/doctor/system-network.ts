@@ -2,55 +2,56 @@ import { createServer } from 'node:net';
 import { splitAddress } from '@astrago/shared/runtime/address';
 import type { Handshake, Network, PemFiles } from './surroundings.ts';
 
-const limitMs = 5000;
-
-export const systemNetwork: Network = {
-  async greet(address, credentials) {
-    const { host, port } = splitAddress(address);
-    if (host === '' || !Number.isInteger(port) || port < 1 || port > 65_535)
-      return { kind: 'unreachable', reason: `${address} is not host:port` };
-    const { connect } = await import('node:tls');
-    return new Promise<Handshake>((resolve) => {
-      const socket = connect({
-        host,
-        port,
-        ALPNProtocols: ['h2'],
-        minVersion: 'TLSv1.3',
-        rejectUnauthorized: false,
-        ...pemOptions(credentials),
+/** @param limitMs how long a peer may take for each of its answers. */
+export function systemNetwork(limitMs = 5000): Network {
+  return {
+    greet: async (address, credentials) => {
+      const { host, port } = splitAddress(address);
+      if (host === '' || !Number.isInteger(port) || port < 1 || port > 65_535)
+        return { kind: 'unreachable', reason: `${address} is not host:port` };
+      const { connect } = await import('node:tls');
+      return new Promise<Handshake>((resolve) => {
+        const socket = connect({
+          host,
+          port,
+          ALPNProtocols: ['h2'],
+          minVersion: 'TLSv1.3',
+          rejectUnauthorized: false,
+          ...pemOptions(credentials),
+        });
+        const settle = (handshake: Handshake): void => {
+          resolve(handshake);
+          socket.destroy();
+        };
+        socket.setTimeout(limitMs, () => settle({ kind: 'unreachable', reason: `no answer within ${limitMs / 1000} s` }));
+        socket.once('error', (cause) => settle({ kind: 'unreachable', reason: cause.message }));
+        socket.once('secureConnect', () => {
+          if (credentials !== undefined && !socket.authorized) {
+            settle({ kind: 'distrusted', reason: socket.authorizationError?.message ?? String(socket.authorizationError) });
+            return;
+          }
+          const kind = credentials === undefined ? 'untried' : 'trusted';
+          void dateOf(address, credentials, limitMs).then((dateMs) => settle({ kind, dateMs }));
+        });
       });
-      const settle = (handshake: Handshake): void => {
-        resolve(handshake);
-        socket.destroy();
-      };
-      socket.setTimeout(limitMs, () => settle({ kind: 'unreachable', reason: `no answer within ${limitMs / 1000} s` }));
-      socket.once('error', (cause) => settle({ kind: 'unreachable', reason: cause.message }));
-      socket.once('secureConnect', () => {
-        if (credentials !== undefined && !socket.authorized) {
-          settle({ kind: 'distrusted', reason: socket.authorizationError?.message ?? String(socket.authorizationError) });
-          return;
-        }
-        const kind = credentials === undefined ? 'untried' : 'trusted';
-        void dateOf(address, credentials).then((dateMs) => settle({ kind, dateMs }));
-      });
-    });
-  },
+    },
 
-  async listens(address) {
-    const { host, port } = splitAddress(address);
-    const server = createServer();
-    const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
-      server.once('error', resolve);
-      server.listen(port, host, () => server.close(() => resolve(undefined)));
-    });
-    if (failure === undefined) return 'free';
-    if (failure.code !== 'EADDRINUSE') return { refused: failure.message };
-    return (await isAgent(host, port)) ? 'agent' : 'other';
-  },
-};
+    listens: async (address) => {
+      const { host, port } = splitAddress(address);
+      const server = createServer();
+      const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+        server.once('error', resolve);
+        server.listen(port, host, () => server.close(() => resolve(undefined)));
+      });
+      if (failure === undefined) return 'free';
+      if (failure.code !== 'EADDRINUSE') return { refused: failure.message };
+      return (await isAgent(host, port, limitMs)) ? 'agent' : 'other';
+    },
+  };
+}
 
 /** Asks nothing of the peer but an answer: every one over HTTP/2 bears its date. */
-async function dateOf(address: string, credentials: PemFiles | undefined): Promise<number | undefined> {
+async function dateOf(address: string, credentials: PemFiles | undefined, limitMs: number): Promise<number | undefined> {
   const { connect } = await import('node:http2');
   return new Promise((resolve) => {
     const session = connect(`https://${address}`, { minVersion: 'TLSv1.3', rejectUnauthorized: false, ...pemOptions(credentials) });
@@ -75,7 +76,7 @@ function pemOptions(credentials: PemFiles | undefined): object {
   return credentials === undefined ? {} : { ca: credentials.authorityPem, cert: credentials.certificatePem, key: credentials.keyPem };
 }
 
-async function isAgent(host: string, port: number): Promise<boolean> {
+async function isAgent(host: string, port: number, limitMs: number): Promise<boolean> {
   const there = /^(|0\.0\.0\.0|::)$/.test(host) ? '127.0.0.1' : host;
   try {
     const answer = await fetch(`http://${there.includes(':') ? `[${there}]` : there}:${port}/metrics`, {

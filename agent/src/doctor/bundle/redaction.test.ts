@@ -58,13 +58,13 @@ describe('what is replaced in a bundle', () => {
 
   it('leaves of a process the name of its program', () => {
     const redaction = redactionOf([]);
-    const apps = ['--query-compute-apps=gpu_uuid,pid,process_name,used_gpu_memory', '--format=csv'];
+    const apps = ['--query-compute-apps=gpu_name,pid,process_name,used_gpu_memory', '--format=csv'];
     expect(
       redaction.output(
         apps,
-        'gpu_uuid, pid, process_name, used_gpu_memory [MiB]\n-, 7, /home/ada/bin/train --key=hidden, --more, 10 MiB\n',
+        'gpu_name, pid, process_name, used_gpu_memory [MiB]\n-, 7, /home/ada/bin/train --key=hidden, --more, 10 MiB\n',
       ),
-    ).toBe('gpu_uuid, pid, process_name, used_gpu_memory [MiB]\n-, 7, train, 10 MiB\n');
+    ).toBe('gpu_name, pid, process_name, used_gpu_memory [MiB]\n-, 7, train, 10 MiB\n');
     expect(redaction.output(xml, '  <process_name>/usr/bin/python3 -c "hidden"</process_name>\n')).toBe(
       '  <process_name>python3</process_name>\n',
     );

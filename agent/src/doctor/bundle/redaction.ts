@@ -69,8 +69,8 @@ function secretsIn(args: readonly string[], stdout: string): readonly string[] {
 function withoutNames(args: readonly string[], text: string, disguise: (value: string) => string): string {
   const bare = (name: string): string => basename(name.trim().split(/\s/)[0] ?? '');
   const host = (name: string): string => (/^\[?N\/A\]?$|^$/.test(name) ? name : disguise(name));
-  if (args[0]?.startsWith('--query-compute-apps=') === true) return withColumn(text, /^(process_)?name$/, bare);
-  if (args[0]?.startsWith('--query-gpu=') === true) return withColumn(text, /^hostname$/, host);
+  if (args[0]?.startsWith('--query-compute-apps=') === true) return withColumn(text, /^(process_)?name$/, /^(process_)?name$/, bare);
+  if (args[0]?.startsWith('--query-gpu=') === true) return withColumn(text, /^hostname$/, /^(gpu_)?name$/, host);
   return text
     .replace(
       /^(\s*<process_name>)(.*)(<\/process_name>\s*)$/gm,
@@ -80,13 +80,13 @@ function withoutNames(args: readonly string[], text: string, disguise: (value: s
     .replace(/^(\s+Name\s+: )(.*)$/gm, (_line, open: string, name: string) => `${open}${bare(name)}`);
 }
 
-/** Changes the cells of one column. A name may hold commas: the cells after it are counted from the end of their line. */
-function withColumn(text: string, column: RegExp, change: (cell: string) => string): string {
+/** Changes the cells of one column. A cell of the column `free` may hold commas: those after it are counted from the end of the line. */
+function withColumn(text: string, column: RegExp, free: RegExp, change: (cell: string) => string): string {
   const [head = '', ...lines] = text.split('\n');
   const names = head.split(', ');
   const at = names.findIndex((name) => column.test(name));
   if (at === -1) return text;
-  const named = names.findIndex((name) => /name$/.test(name));
+  const named = names.findIndex((name) => free.test(name));
   const changed = lines.map((line) => {
     const cells = line.split(', ');
     const surplus = cells.length - names.length;

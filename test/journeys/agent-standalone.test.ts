@@ -1,21 +1,19 @@
 // The agent on a machine without a controller, as a person meets it: `./astrago agent ...` and an nvidia-smi.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMachine } from '@astrago/sim';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { until } from '../world/until.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
 const root = join(import.meta.dirname, '../..');
 let directory: string;
-let nvidiaSmi: string;
-let stateFile: string;
 const running: ChildProcess[] = [];
 
 interface Ran {
@@ -53,17 +51,27 @@ function start(program: string, args: readonly string[], environment: Readonly<R
 const agent = (args: readonly string[], environment: Readonly<Record<string, string>> = {}): Started =>
   start('./astrago', ['agent', ...args], { ASTRAGO_NVIDIA_SMI: nvidiaSmi, ...environment });
 
-async function smi(...args: readonly string[]): Promise<void> {
-  const { code, stdout } = await start(nvidiaSmi, args).ended;
-  expect([code, stdout]).toEqual([0, expect.any(String)]);
-}
+/** One machine for all: nobody here changes it. A workload that nobody ordered sits on its first slice. */
+const shared = mkdtempSync(join(tmpdir(), 'astrago-alone-'));
+const machine = createMachine({ directory: join(shared, 'machine'), model: 'h100-80gb', gpuCount: 1, seed: shared, migEnabled: true });
+const { nvidiaSmi, stateFile } = machine;
+let stranger: ChildProcess;
+let migUuid: string;
 
-beforeEach(async () => {
+beforeAll(async () => {
+  execFileSync(nvidiaSmi, ['mig', '-i', '0', '-cgi', '9,14:0,19:2', '-C']);
+  directory = shared;
+  migUuid = (await inventory()).gpus[0]?.slices[0]?.migUuid ?? '';
+  const environment = { PATH: process.env['PATH'], CUDA_VISIBLE_DEVICES: migUuid, FAKE_NVIDIA_SMI_MEMORY_MIB: '2048' };
+  stranger = spawn('sleep', ['600'], { env: environment, stdio: 'ignore' });
+  await once(stranger, 'spawn');
+});
+afterAll(() => {
+  stranger.kill('SIGKILL');
+  rmSync(shared, { recursive: true, force: true, maxRetries: 5 });
+});
+beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'astrago-alone-'));
-  const machine = createMachine({ directory: join(directory, 'machine'), model: 'h100-80gb', gpuCount: 1, seed: directory });
-  ({ nvidiaSmi, stateFile } = machine);
-  await smi('-i', '0', '-mig', '1');
-  await smi('mig', '-i', '0', '-cgi', '9,14:0,19:2', '-C');
 });
 afterEach(async () => {
   for (const child of running.splice(0)) {
@@ -91,11 +99,12 @@ async function inventory(environment: Readonly<Record<string, string>> = {}): Pr
   return JSON.parse(stdout) as Inventory;
 }
 
-/** A workload that nobody ordered, on the first slice. */
-async function stranger(): Promise<{ readonly pid: number; readonly migUuid: string }> {
-  const migUuid = (await inventory()).gpus[0]?.slices[0]?.migUuid ?? '';
-  const { child } = start('sleep', ['600'], { CUDA_VISIBLE_DEVICES: migUuid, FAKE_NVIDIA_SMI_MEMORY_MIB: '2048' });
-  return { pid: child.pid ?? 0, migUuid };
+/** An nvidia-smi that says what a bundle holds. */
+function replayOf(bundle: string): string {
+  const replay = join(directory, 'replay-smi');
+  const program = join(root, 'agent/src/testing/replay-program.ts');
+  writeFileSync(replay, `#!/bin/sh\nexec '${process.execPath}' --no-warnings '${program}' '${bundle}' "$@"\n`, { mode: 0o755 });
+  return replay;
 }
 
 const metrics = async (port: number): Promise<string> => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
@@ -116,7 +125,6 @@ async function portOf(started: Started): Promise<number> {
 
 describe('an agent that stands alone', () => {
   it('needs one setting, serves /metrics to this machine, changes nothing, and leaves nothing', async () => {
-    const { pid, migUuid } = await stranger();
     const before = readFileSync(stateFile, 'utf8');
     const started = agent(['--standalone', '--metrics-port', '0']);
     const port = await portOf(started);
@@ -138,8 +146,8 @@ describe('an agent that stands alone', () => {
     started.child.kill('SIGTERM');
     expect((await started.ended).code).toBe(0);
     expect(readFileSync(stateFile, 'utf8')).toBe(before);
-    process.kill(pid, 0);
-    expect((await start('ls', [directory]).ended).stdout.trim()).toBe('machine');
+    process.kill(stranger.pid ?? 0, 0);
+    expect(readdirSync(directory)).toEqual([]);
   });
 
   it('does not touch the data of an enrolled agent', async () => {
@@ -160,9 +168,8 @@ describe('an agent that stands alone', () => {
       'it says that there is no driver',
     );
 
-    writeFileSync(`${later}.new`, `#!/bin/sh\nexec '${nvidiaSmi}' "$@"\n`);
-    chmodSync(`${later}.new`, 0o755);
-    await start('mv', [`${later}.new`, later]).ended;
+    writeFileSync(`${later}.new`, `#!/bin/sh\nexec '${nvidiaSmi}' "$@"\n`, { mode: 0o755 });
+    renameSync(`${later}.new`, later);
     const text = await until(async () => {
       const now = await metrics(port);
       return now.includes('astrago_gpu_info{') && now;
@@ -173,11 +180,8 @@ describe('an agent that stands alone', () => {
 
 describe('agent inventory', () => {
   it('tells devices, slices, processes and readings, for programs and for people', async () => {
-    const { pid, migUuid } = await stranger();
-    const found = await until(async () => {
-      const now = await inventory();
-      return now.processes.length > 0 && now;
-    }, 'the process is seen');
+    const { pid } = stranger;
+    const found = await inventory();
 
     expect(found).toMatchObject({ schemaVersion: 1, driverVersion: '590.48.01', conditions: [] });
     const [gpu] = found.gpus;
@@ -195,8 +199,9 @@ describe('agent inventory', () => {
   });
 
   it('ends at its limit when the driver hangs, with an answer', async () => {
-    writeFileSync(join(directory, 'machine', 'faults.json'), JSON.stringify({ rules: [{ match: {}, action: { hang: true } }] }));
-    const { code, stdout } = await agent(['inventory', '--json', '--limit', '1']).ended;
+    const hanging = createMachine({ directory: join(directory, 'machine'), model: 'h100-80gb', gpuCount: 1, seed: directory });
+    writeFileSync(hanging.faultsFile, JSON.stringify({ rules: [{ match: {}, action: { hang: true } }] }));
+    const { code, stdout } = await agent(['inventory', '--json', '--limit', '1'], { ASTRAGO_NVIDIA_SMI: hanging.nvidiaSmi }).ended;
 
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ gpus: [], conditions: [{ kind: 'driver-hung', action: 'reboot' }] });
@@ -217,11 +222,7 @@ describe('agent inventory', () => {
 
 describe('agent doctor', () => {
   it('finds a simulated machine fit, and its bundle gives the same inventory', async () => {
-    await stranger();
-    const seen = await until(async () => {
-      const now = await inventory();
-      return now.processes.length > 0 && now;
-    }, 'the process is seen');
+    const seen = await inventory();
     const bundle = join(directory, 'bundle');
     const { code, stdout, stderr } = await agent(['doctor', '--json', '--no-redact', '--bundle', `${bundle}/`], {
       ASTRAGO_METRICS_BIND: '127.0.0.1:0',
@@ -243,10 +244,7 @@ describe('agent doctor', () => {
       node: 'ok',
     });
 
-    const replay = join(directory, 'replay-smi');
-    const program = join(root, 'agent/src/testing/replay-program.ts');
-    writeFileSync(replay, `#!/bin/sh\nexec '${process.execPath}' --no-warnings '${program}' '${bundle}' "$@"\n`, { mode: 0o755 });
-    const again = await inventory({ ASTRAGO_NVIDIA_SMI: replay });
+    const again = await inventory({ ASTRAGO_NVIDIA_SMI: replayOf(bundle) });
     const still = ({ gpus, processes, conditions }: Inventory): object => ({
       gpus: gpus.map(({ readings: _moving, ...rest }) => rest),
       processes,
@@ -267,10 +265,12 @@ describe('agent doctor', () => {
     expect([written.code, written.stderr]).toEqual([0, `wrote ${archive}; serial numbers, UUIDs and host names are replaced\n`]);
 
     const bundle = join(directory, 'unpacked');
-    expect(
-      (await start('sh', ['-c', `mkdir '${bundle}' && tar -xf '${archive}' -C '${bundle}' && cat $(find '${bundle}' -type f)`]).ended).code,
-    ).toBe(0);
-    const all = (await start('sh', ['-c', `cat $(find '${bundle}' -type f)`]).ended).stdout;
+    mkdirSync(bundle);
+    execFileSync('tar', ['-xf', archive, '-C', bundle]);
+    const all = readdirSync(bundle, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+      .join('\n');
     const serial =
       (JSON.parse(readFileSync(stateFile, 'utf8')) as { readonly gpus: readonly { readonly serial: string }[] }).gpus[0]?.serial ?? '';
     for (const secret of [
@@ -289,10 +289,7 @@ describe('agent doctor', () => {
     );
     expect(all).toContain('<serial>');
 
-    const replay = join(directory, 'replay-smi');
-    const program = join(root, 'agent/src/testing/replay-program.ts');
-    writeFileSync(replay, `#!/bin/sh\nexec '${process.execPath}' --no-warnings '${program}' '${bundle}' "$@"\n`, { mode: 0o755 });
-    const again = await inventory({ ASTRAGO_NVIDIA_SMI: replay });
+    const again = await inventory({ ASTRAGO_NVIDIA_SMI: replayOf(bundle) });
     expect(again.gpus[0]?.slices.map(({ profile, start: at }) => `${profile}@${at}`)).toEqual(['2g.20gb@0', '1g.10gb@2', '3g.40gb@4']);
     expect(new Set(again.gpus[0]?.slices.map(({ migUuid }) => migUuid)).size).toBe(3);
   });

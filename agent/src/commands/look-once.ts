@@ -34,14 +34,15 @@ export async function lookOnce(
   }
   // One that hangs, or is not there, would only be waited for once more.
   if (listing === undefined || listing.code === 'unreadable-output' || listing.code === 'failed') {
-    const faults = [
-      await faultOf(async () => {
+    const asked = await Promise.all([
+      faultOf(async () => {
         processes = await attributed(deps, signal);
       }),
-      await faultOf(async () => {
+      faultOf(async () => {
         samples = (await driver.readings(signal)).map((reading) => sampleOf(reading, nowMs()));
       }),
-    ].filter((fault) => fault !== undefined);
+    ]);
+    const faults = asked.filter((fault) => fault !== undefined);
     // The GPUs are listed all the same: what is missing is only what is measured of them.
     const hung = faults.find((fault) => fault.code === 'timed-out' || fault.code === 'busy-with-hung-command');
     if (hung !== undefined) state.noteFault(nodeKey, hung);

@@ -4,10 +4,11 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
+import { Loop } from '@astrago/shared/runtime/loop';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
 import { NodeAgent } from './app/node-agent.ts';
-import { NodeState } from './app/node-state.ts';
+import { NodeState, nodeKey } from './app/node-state.ts';
 import type { AgentConfig } from './config.ts';
 import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
@@ -18,6 +19,9 @@ import { LocalLauncher } from './processes/launcher.ts';
 import { readBootId } from './processes/proc.ts';
 import { createSmiDriver } from './smi/driver.ts';
 import { agentVersion } from './version.ts';
+
+/** How soon the end of a full disk is seen. */
+const probePeriodMs = 10_000;
 
 export interface RunningAgent extends AsyncDisposable {
   /** host:port where it takes orders; absent for one that stands alone. */
@@ -38,8 +42,15 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
     closers.use(await lockDirectory(config.dataDirectory));
     const bootId = readBootId(config.bootIdFile);
-    const ledger = closers.use(await FileLedger.open(join(config.dataDirectory, 'ledger'), bootId, clock.nowMs));
     const state = new NodeState(clock.nowMs);
+    const ledger = closers.use(
+      await FileLedger.open({
+        directory: join(config.dataDirectory, 'ledger'),
+        bootId,
+        nowMs: clock.nowMs,
+        tell: (kind, detail) => state.setCondition(nodeKey, kind, detail),
+      }),
+    );
     const metrics = new AgentMetrics({
       node: config.node,
       version: agentVersion,
@@ -96,9 +107,15 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     const ending = new AbortController();
     const loops = agent.run(ending.signal);
     const beats = link?.beat(ending.signal);
+    const probing = new Loop({
+      once: () => ledger.probe(),
+      periodMs: probePeriodMs,
+      clock,
+      onFailure: () => undefined,
+    }).run(ending.signal);
     closers.add(async () => {
       ending.abort();
-      await Promise.all([loops, beats]);
+      await Promise.all([loops, beats, probing]);
     });
     log.info({ address: link?.address, metricsPort: metricsServer.port }, 'the agent is up');
     return { address: link?.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };

@@ -108,6 +108,9 @@ export interface DoctorConfig extends ObserverConfig {
   readonly joinAddress: string | undefined;
   readonly controllerAddress: string | undefined;
   readonly metricsBind: string;
+  /** Path or name of the MPS control program. */
+  readonly mpsControl: string;
+  readonly mpsDirectory: string | undefined;
   /** Names of our settings that are set, with the values of those that can hold no secret and no name of a place. */
   readonly settings: readonly { readonly name: string; readonly value: string | undefined }[];
 }
@@ -122,6 +125,8 @@ export function readDoctorConfig(environment: Environment): DoctorConfig {
     joinAddress: given('ASTRAGO_JOIN_ADDRESS'),
     controllerAddress: given('ASTRAGO_CONTROLLER_ADDRESS'),
     metricsBind: metricsBind(environment, noFlags),
+    mpsControl: given('ASTRAGO_NVIDIA_CUDA_MPS_CONTROL') ?? 'nvidia-cuda-mps-control',
+    mpsDirectory: given('ASTRAGO_MPS_DIRECTORY'),
     settings: Object.keys(environment)
       .filter((name) => name.startsWith('ASTRAGO_'))
       .sort()

@@ -9,11 +9,13 @@ import { makeBundle } from './doctor/bundle/make-bundle.ts';
 import { recordCommands } from './doctor/bundle/recorded-commands.ts';
 import { writeBundle } from './doctor/bundle/write-bundle.ts';
 import { lookAtLedger } from './doctor/checks/ledger-files.ts';
+import { lookForMigManagers } from './doctor/checks/mig-managers.ts';
 import { type DoctorReport, exitCodeOf, reportText } from './doctor/report.ts';
 import { checks, runChecks } from './doctor/run-checks.ts';
 import type { SmiAnswer, Surroundings } from './doctor/surroundings.ts';
 import { systemFiles } from './doctor/system-files.ts';
 import { systemNetwork } from './doctor/system-network.ts';
+import { unsealed } from './ledger/seal.ts';
 import { type CommandSurroundings, defaultLimits, runCommand } from './smi/command.ts';
 import { createSmiDriver } from './smi/driver.ts';
 import { agentVersion } from './version.ts';
@@ -78,7 +80,8 @@ function surroundings(config: DoctorConfig, limitMs: number): Surroundings {
     driver: createSmiDriver({ program, environment: config.environment, limits }),
     files,
     network: systemNetwork(),
-    ledger: (directory) => lookAtLedger(files, directory),
+    ledger: (directory) => lookAtLedger(files, directory, (line) => unsealed(line) !== undefined),
+    migManagers: () => lookForMigManagers(files),
     process: { nodeVersion: process.versions.node, uid: process.getuid?.() },
     nowMs: systemClock.nowMs,
   };

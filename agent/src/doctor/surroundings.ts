@@ -9,6 +9,10 @@ export interface Surroundings {
     readonly joinAddress: string | undefined;
     readonly controllerAddress: string | undefined;
     readonly metricsBind: string;
+    /** Path or name. */
+    readonly mpsControl: string;
+    /** Under which each device has a directory for the socket of its MPS daemon; absent: chosen when the agent starts. */
+    readonly mpsDirectory: string | undefined;
     /** Where programs are searched, as in `PATH`. */
     readonly path: string;
   };
@@ -18,6 +22,8 @@ export interface Surroundings {
   readonly files: Files;
   readonly network: Network;
   readonly ledger: (directory: string) => Promise<LedgerState>;
+  /** Other programs that manage MIG here, each in a few words. */
+  readonly migManagers: () => Promise<readonly string[]>;
   readonly process: { readonly nodeVersion: string; readonly uid: number | undefined };
   readonly nowMs: () => number;
 }
@@ -71,4 +77,6 @@ export interface PemFiles {
 export type LedgerState =
   | { readonly kind: 'empty' }
   | { readonly kind: 'readable'; readonly text: string }
+  /** An agent has found damage, and gone on without. */
+  | { readonly kind: 'mended'; readonly text: string }
   | { readonly kind: 'damaged'; readonly text: string };

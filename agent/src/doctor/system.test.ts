@@ -1,12 +1,15 @@
 // The doctor's senses on a real file system and real sockets.
 
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer as createHttp } from 'node:http';
 import { createSecureServer, type Http2SecureServer } from 'node:http2';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FileLedger } from '../ledger/file-ledger.ts';
+import { unsealed } from '../ledger/seal.ts';
 import { Scratch } from '../testing/scratch.ts';
 import { TestAuthority } from '../testing/test-authority.ts';
+import { lookAtLedger } from './checks/ledger-files.ts';
 import { systemFiles } from './system-files.ts';
 import { systemNetwork } from './system-network.ts';
 
@@ -54,6 +57,28 @@ describe('files of a machine below a directory', () => {
     expect([await files.opens('/dir/text'), await files.opens('/none')]).toEqual([true, false]);
     expect(await files.freeBytes('/dir')).toBeGreaterThan(0);
     expect(await files.freeBytes('/none')).toBeUndefined();
+  });
+});
+
+describe('the ledger of an agent', () => {
+  it('is read without being opened, and damage to it is told', async () => {
+    const look = () => lookAtLedger(systemFiles(scratch.directory), '/ledger', (line) => unsealed(line) !== undefined);
+    expect(await look()).toEqual({ kind: 'empty' });
+    const ledger = await FileLedger.open({ directory: scratch.path('ledger'), bootId: 'b', nowMs: () => 1, tell: () => undefined });
+    await ledger.putOrder({ epoch: 1, generation: 1, gpus: [], allocations: [] });
+    await ledger.putVerdict('alloc_1', { kind: 'failed', failure: 'never-started', detail: 'x' });
+    await ledger.intent('GPU-1' as never, 'create 1g.10gb@0');
+    await ledger.outcome('GPU-1' as never, 'create 1g.10gb@0', 'done');
+
+    expect(await look()).toEqual({ kind: 'readable', text: '2 lines of steps' });
+    appendFileSync(scratch.path('ledger', 'steps.jsonl'), '{"torn');
+    expect(await look()).toMatchObject({ kind: 'readable' });
+    writeFileSync(
+      scratch.path('ledger', 'order.json'),
+      readFileSync(scratch.path('ledger', 'order.json'), 'utf8').replace('"epoch":1', '"epoch":2'),
+    );
+    expect(await look()).toEqual({ kind: 'damaged', text: 'order.json is damaged' });
+    await ledger[Symbol.asyncDispose]();
   });
 });
 

@@ -1,58 +1,65 @@
-import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { AllocationStatus } from '#core/allocation-step';
 import { emptyOrder, type Order } from '#core/order';
 import type { Ledger } from '../app/ports.ts';
-import { writeDurably } from '../files/write-durably.ts';
+import { readSealed, removeDrafts, setAside, writeSealed } from './sealed-file.ts';
+import { StepJournal } from './step-journal.ts';
 
-const stepsMaxBytes = 4 * 1024 * 1024;
+export interface FileLedgerDeps {
+  readonly directory: string;
+  readonly bootId: string;
+  readonly nowMs: () => number;
+  /** A finding about the ledger, or with `undefined` its end. */
+  readonly tell: (kind: 'disk-full' | 'ledger-set-aside', detail: string | undefined) => void;
+}
 
 /**
- * `order.json` is the last accepted order, `verdicts.json` ends that were decided, `steps.jsonl` intents and outcomes.
- * The steps are for people and for the audit: after a crash the agent looks at the GPU again, not at what it meant to do.
+ * `order.json` is the last accepted order, `verdicts.json` ends that were decided, `steps.jsonl` intents and outcomes;
+ * all with checksums. A damaged file is set aside and the node is known by observation alone, until the next order:
+ * what it held is never guessed. A write that fails leaves the old state in force, on disk and here.
  */
 export class FileLedger implements Ledger, AsyncDisposable {
   order: Order;
-  readonly #directory: string;
-  readonly #bootId: string;
+  readonly #deps: FileLedgerDeps;
   readonly #verdicts: Map<string, AllocationStatus>;
-  readonly #now: () => number;
-  #steps: FileHandle;
+  readonly #steps: StepJournal;
   #writing: Promise<unknown> = Promise.resolve();
+  #writable = true;
 
-  private constructor(facts: {
-    directory: string;
-    bootId: string;
-    order: Order;
-    verdicts: Map<string, AllocationStatus>;
-    steps: FileHandle;
-    now: () => number;
-  }) {
-    this.#directory = facts.directory;
-    this.#bootId = facts.bootId;
-    this.order = facts.order;
-    this.#verdicts = facts.verdicts;
-    this.#steps = facts.steps;
-    this.#now = facts.now;
+  private constructor(deps: FileLedgerDeps, order: Order, verdicts: Map<string, AllocationStatus>, steps: StepJournal) {
+    this.#deps = deps;
+    this.order = order;
+    this.#verdicts = verdicts;
+    this.#steps = steps;
   }
 
-  static async open(directory: string, bootId: string, now: () => number): Promise<FileLedger> {
+  static async open(deps: FileLedgerDeps): Promise<FileLedger> {
+    const { directory, bootId, nowMs, tell } = deps;
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const order = ((await readJson(join(directory, 'order.json'))) as Order | undefined) ?? emptyOrder;
-    const verdicts = new Map(
-      Object.entries(((await readJson(join(directory, 'verdicts.json'))) as Record<string, AllocationStatus> | undefined) ?? {}),
-    );
-    const steps = await open(join(directory, 'steps.jsonl'), 'a', 0o600);
-    // A crash may have left the last line without its end; the next one must not be glued to it.
-    if ((await steps.stat()).size > 0) await steps.appendFile('\n');
-    return new FileLedger({ directory, bootId, order, verdicts, steps, now });
+    await removeDrafts(directory);
+    const aside: string[] = [];
+    const read = async (name: string): Promise<Readonly<Record<string, unknown>> | undefined> => {
+      const file = join(directory, name);
+      const found = await readSealed(file);
+      if (found.kind === 'damaged') aside.push(await setAside(file, nowMs()));
+      return found.kind === 'read' ? found.record : undefined;
+    };
+    // The checksum vouches for the shape: nobody else writes these.
+    const order = (await read('order.json'))?.['order'] as Order | undefined;
+    const verdicts = (await read('verdicts.json'))?.['verdicts'] as Readonly<Record<string, AllocationStatus>> | undefined;
+    const steps = await StepJournal.open(directory, bootId, nowMs);
+    if (steps.aside !== undefined) aside.push(steps.aside);
+    if (aside.length > 0) tell('ledger-set-aside', `${aside.join(', ')} in ${directory}`);
+    return new FileLedger(deps, order ?? emptyOrder, new Map(Object.entries(verdicts ?? {})), steps.journal);
   }
 
   putOrder(order: Order): Promise<void> {
     return this.#alone(async () => {
-      await writeDurably(join(this.#directory, 'order.json'), JSON.stringify(order));
+      await writeSealed(join(this.#deps.directory, 'order.json'), { order });
       this.order = order;
+      this.#deps.tell('ledger-set-aside', undefined);
     });
   }
 
@@ -69,57 +76,47 @@ export class FileLedger implements Ledger, AsyncDisposable {
   }
 
   intent(gpu: GpuUuid, step: string): Promise<void> {
-    return this.#append({ gpu, step, intent: true });
+    return this.#alone(() => this.#steps.intent(gpu, step));
   }
 
   outcome(gpu: GpuUuid, step: string, result: string): Promise<void> {
-    return this.#append({ gpu, step, result });
+    return this.#alone(() => this.#steps.outcome(gpu, step, result));
+  }
+
+  /** Where the last write failed, tries one, so that the end of the trouble is seen though nothing is to be written. */
+  async probe(): Promise<void> {
+    if (this.#writable) return;
+    await this.#alone(() => writeSealed(join(this.#deps.directory, 'probe.json'), {})).catch(() => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing.catch(() => undefined);
-    await this.#steps.close();
+    await this.#steps[Symbol.asyncDispose]();
   }
 
   #changeVerdicts(change: (next: Map<string, AllocationStatus>) => void): Promise<void> {
     return this.#alone(async () => {
       const next = new Map(this.#verdicts);
       change(next);
-      await writeDurably(join(this.#directory, 'verdicts.json'), JSON.stringify(Object.fromEntries(next)));
+      await writeSealed(join(this.#deps.directory, 'verdicts.json'), { verdicts: Object.fromEntries(next) });
       this.#verdicts.clear();
       for (const [id, status] of next) this.#verdicts.set(id, status);
     });
   }
 
-  #append(entry: object): Promise<void> {
-    return this.#alone(async () => {
-      await this.#rotate();
-      await this.#steps.appendFile(`${JSON.stringify({ atMs: this.#now(), boot: this.#bootId, ...entry })}\n`);
-      await this.#steps.datasync();
-    });
-  }
-
-  async #rotate(): Promise<void> {
-    if ((await this.#steps.stat()).size < stepsMaxBytes) return;
-    await this.#steps.close();
-    const file = join(this.#directory, 'steps.jsonl');
-    await rename(file, `${file}.1`);
-    this.#steps = await open(file, 'w', 0o600);
-  }
-
   /** One write at a time, in the order asked. */
   #alone<T>(write: () => Promise<T>): Promise<T> {
     const next = this.#writing.catch(() => undefined).then(write);
-    this.#writing = next;
+    this.#writing = next.then(
+      () => this.#noteWritable(undefined),
+      (failure: unknown) => this.#noteWritable(failure),
+    );
     return next;
   }
-}
 
-async function readJson(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8'));
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
-    throw new Error(`the ledger file ${file} cannot be read; move it away to start this node without its last order`, { cause });
+  #noteWritable(failure: unknown): void {
+    if (failure === undefined && this.#writable) return;
+    this.#writable = failure === undefined;
+    this.#deps.tell('disk-full', failure === undefined ? undefined : failure instanceof Error ? failure.message : String(failure));
   }
 }

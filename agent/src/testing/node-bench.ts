@@ -8,7 +8,7 @@ import { createMachine, type Faults } from '@astrago/sim';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { AllocatedDevice, DesiredAllocation, Order } from '#core/order';
 import { type ApplyAnswer, NodeAgent, type NodeAgentDeps } from '../app/node-agent.ts';
-import { NodeState, type nodeKey } from '../app/node-state.ts';
+import { NodeState, nodeKey } from '../app/node-state.ts';
 import type { GpuDriver } from '../app/ports.ts';
 import { FileLedger } from '../ledger/file-ledger.ts';
 import { workloadEnvironment } from '../processes/device-environment.ts';
@@ -69,7 +69,12 @@ export class NodeBench implements AsyncDisposable {
   async start(): Promise<void> {
     const state = new NodeState(systemClock.nowMs);
     mkdirSync(this.scratch.path('data'), { recursive: true });
-    this.#ledger = await FileLedger.open(this.scratch.path('data', 'ledger'), this.bootId, systemClock.nowMs);
+    this.#ledger = await FileLedger.open({
+      directory: this.scratch.path('data', 'ledger'),
+      bootId: this.bootId,
+      nowMs: systemClock.nowMs,
+      tell: (kind, detail) => state.setCondition(nodeKey, kind, detail),
+    });
     this.launcher = new LocalLauncher({
       directory: this.scratch.path('data', 'allocations'),
       bootId: this.bootId,

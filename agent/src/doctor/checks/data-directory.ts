@@ -60,9 +60,11 @@ export async function checkLedger({ ledger, settings }: Surroundings): Promise<r
       return [ok('ledger', 'nothing is in it yet')];
     case 'readable':
       return [ok('ledger', state.text)];
+    case 'mended':
+      return [warning('ledger', state.text, 'Look whether the disk is at fault; the files are kept for people, and can be removed.')];
     case 'damaged':
       return [
-        problem('ledger', state.text, 'Keep a copy of the file for the report, then move it away: the controller sends the order again.'),
+        problem('ledger', state.text, 'Look whether the disk is at fault; the next agent sets the file aside, and gets its order again.'),
       ];
     default:
       return state satisfies never;

@@ -42,21 +42,15 @@ export async function checkPermissions({ files }: Surroundings): Promise<readonl
   ];
 }
 
-/** As the kernel shortens them. */
-const managers = /^(nvidia-mig-mana|nvidia-mig-part|mig-manager)/;
-const units = ['/etc/systemd/system', '/run/systemd/system', '/lib/systemd/system', '/usr/lib/systemd/system'];
-
 /** Two programs that cut GPUs would undo each other's work. */
-export async function checkMigManager({ files }: Surroundings): Promise<readonly Finding[]> {
-  const remedy = 'Let one of the two cut the GPUs: stop and disable it, or leave this node to it.';
-  for (const pid of (await files.list('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const comm = (await files.readText(`/proc/${pid}/comm`))?.trim();
-    if (comm !== undefined && managers.test(comm)) return [warning('mig-manager', `process ${pid} (${comm}) manages MIG here too`, remedy)];
-  }
-  for (const directory of units) {
-    const enabled = `${directory}/multi-user.target.wants/nvidia-mig-manager.service`;
-    if ((await files.look(enabled)).kind === 'there')
-      return [warning('mig-manager', 'nvidia-mig-manager.service runs at each start', remedy)];
-  }
-  return [ok('mig-manager', 'no other program manages MIG')];
+export async function checkMigManager({ migManagers }: Surroundings): Promise<readonly Finding[]> {
+  const found = await migManagers();
+  if (found.length === 0) return [ok('mig-manager', 'no other program manages MIG')];
+  return [
+    warning(
+      'mig-manager',
+      `MIG is managed here too by ${found.join(', ')}`,
+      'Let one of the two cut the GPUs: stop and disable it, or leave this node to it.',
+    ),
+  ];
 }

@@ -37,11 +37,15 @@ describe('the machine', () => {
     ],
     [checkPermissions, {}, 'warning permissions: this user may look at GPUs and not cut them'],
     [checkMigManager, { '/proc/1/comm': 'systemd\n' }, 'ok mig-manager: no other program manages MIG'],
-    [checkMigManager, { '/proc/77/comm': 'nvidia-mig-mana\n' }, 'warning mig-manager: process 77 (nvidia-mig-mana) manages MIG here too'],
+    [
+      checkMigManager,
+      { '/proc/77/comm': 'nvidia-mig-mana\n' },
+      'warning mig-manager: MIG is managed here too by process 77 (nvidia-mig-mana)',
+    ],
     [
       checkMigManager,
       { '/etc/systemd/system/multi-user.target.wants/nvidia-mig-manager.service': '' },
-      'warning mig-manager: nvidia-mig-manager.service runs at each start',
+      'warning mig-manager: MIG is managed here too by nvidia-mig-manager.service at each start',
     ],
     [checkKernelLog, { '/dev/kmsg': '' }, 'ok kernel-log: can be read'],
     [checkKernelLog, {}, 'warning kernel-log: cannot be read, so Xid errors of the driver stay unseen'],
@@ -76,7 +80,7 @@ describe('the machine', () => {
       'ok limits: open files and processes suffice',
     ],
     [checkLimits, {}, 'skipped limits: there is no /proc/self/limits'],
-    [checkMps, {}, 'warning mps: nvidia-cuda-mps-control is not on PATH, so no MPS shares'],
+    [checkMps, {}, 'warning mps: nvidia-cuda-mps-control was not found, so there are no MPS shares'],
     [checkNode, {}, 'ok node: 24.1.0'],
     [
       checkClock,
@@ -103,11 +107,16 @@ describe('the machine', () => {
     expect(lines(await checkClock(machine({ nowMs: () => 0 })))).toEqual(['problem clock: the system time is in the year 1970']);
     expect(lines(await checkNode(machine({ process: { nodeVersion: '22.18.0', uid: 0 } })))).toEqual(['problem node: 22.18.0 is too old']);
     const files = filesOf({ '/usr/bin/nvidia-cuda-mps-control': '' });
-    expect(lines(await checkMps(machine({ files, settings: { dataDirectory: `/${'d'.repeat(100)}` } })))).toEqual([
+    expect(lines(await checkMps(machine({ files, settings: { mpsDirectory: `/${'d'.repeat(100)}` } })))).toEqual([
       'ok mps: /usr/bin/nvidia-cuda-mps-control',
-      'warning mps-directory: socket paths would take 122 bytes and may have 107',
+      'warning mps-directory: socket paths would take 118 bytes and may have 107',
     ]);
-    expect(lines(await checkMps(machine({ files, settings: { dataDirectory: '/var/lib/astrago' } })))[1]).toMatch(/^ok/);
+    expect(lines(await checkMps(machine({ files, settings: { mpsDirectory: '/run/astrago/mps' } })))[1]).toMatch(/^ok/);
+    const named = { files: filesOf({ '/opt/control': '' }), settings: { mpsControl: '/opt/control' } };
+    expect(lines(await checkMps(machine(named)))).toEqual([
+      'ok mps: /opt/control',
+      'skipped mps-directory: the agent chooses one when it starts',
+    ]);
   });
 
   it.each([
@@ -154,9 +163,10 @@ describe('the data directory', () => {
 
   it.each([
     [{}, 'ok ledger: nothing is in it yet'],
-    [{ '/data/ledger/order.json': '{}', '/data/ledger/steps.jsonl': '{"a":1}\n{"b"' }, 'ok ledger: 2 steps'],
+    [{ '/data/ledger/order.json': '{}', '/data/ledger/steps.jsonl': '{"a":1}\n{"b"' }, 'ok ledger: 2 lines of steps'],
     [{ '/data/ledger/order.json': '{"epo' }, 'problem ledger: order.json is damaged'],
-    [{ '/data/ledger/steps.jsonl': '{"a":1}\ngarbage\n{"a":1}\n' }, 'ok ledger: 3 steps, 1 of them unreadable'],
+    [{ '/data/ledger/order.json.damaged-1': '' }, 'warning ledger: order.json.damaged-1 was damaged and set aside'],
+    [{ '/data/ledger/steps.jsonl': '{"a":1}\ngarbage\n{"a":1}\n' }, 'problem ledger: steps.jsonl is damaged'],
   ])('holds the ledger %o', async (texts, line) => {
     expect(lines(await checkLedger(machine({ ...data, files: filesOf(texts) })))).toEqual([line]);
   });

@@ -4,14 +4,14 @@ import type { Surroundings } from '../surroundings.ts';
 
 /** What an AF_UNIX path may have, its end excluded; a longer one seems to work until the first command. */
 const socketPathMax = 107;
-/** The longest that a control daemon's socket adds to the data directory. */
-const longestSocket = 'mps/00000000/control';
+/** What the socket of a device's daemon adds to the directory. */
+const socket = '00000000/control';
 
 export async function checkMps({ files, settings }: Surroundings): Promise<readonly Finding[]> {
+  const named = settings.mpsControl;
   const directories = settings.path.split(':').filter((one) => one !== '');
   let program: string | undefined;
-  for (const directory of directories) {
-    const candidate = join(directory, 'nvidia-cuda-mps-control');
+  for (const candidate of named.includes('/') ? [named] : directories.map((directory) => join(directory, named))) {
     if (await files.may(candidate, 'execute')) {
       program = candidate;
       break;
@@ -21,12 +21,12 @@ export async function checkMps({ files, settings }: Surroundings): Promise<reado
     return [
       warning(
         'mps',
-        'nvidia-cuda-mps-control is not on PATH, so no MPS shares',
+        `${named} was not found, so there are no MPS shares`,
         'Install it with the driver (Debian: nvidia-cuda-mps), if shares are wanted.',
       ),
     ];
-  if (settings.dataDirectory === undefined) return [ok('mps', program), skipped('mps-directory', 'no data directory is set')];
-  const length = Buffer.byteLength(join(settings.dataDirectory, longestSocket));
+  if (settings.mpsDirectory === undefined) return [ok('mps', program), skipped('mps-directory', 'the agent chooses one when it starts')];
+  const length = Buffer.byteLength(join(settings.mpsDirectory, socket));
   return [
     ok('mps', program),
     length <= socketPathMax
@@ -34,7 +34,7 @@ export async function checkMps({ files, settings }: Surroundings): Promise<reado
       : warning(
           'mps-directory',
           `socket paths would take ${length} bytes and may have ${socketPathMax}`,
-          'Choose a shorter path for ASTRAGO_AGENT_DATA.',
+          'Choose a shorter path for ASTRAGO_MPS_DIRECTORY, such as /run/astrago/mps.',
         ),
   ];
 }

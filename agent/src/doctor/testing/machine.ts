@@ -1,6 +1,7 @@
 // Made-up machines for the doctor to look at.
 import { expect } from 'vitest';
 import { lookAtLedger } from '../checks/ledger-files.ts';
+import { lookForMigManagers } from '../checks/mig-managers.ts';
 import type { Finding } from '../finding.ts';
 import type { Entry, Files, Surroundings } from '../surroundings.ts';
 
@@ -36,6 +37,8 @@ const settings: Settings = {
   joinAddress: undefined,
   controllerAddress: undefined,
   metricsBind: '127.0.0.1:9410',
+  mpsControl: 'nvidia-cuda-mps-control',
+  mpsDirectory: undefined,
   path: '/usr/bin',
 };
 
@@ -45,7 +48,8 @@ export function machine(more: Partial<Omit<Surroundings, 'settings'>> & { readon
     smi: () => Promise.resolve({ kind: 'not-started', reason: 'spawn nvidia-smi ENOENT' }),
     driver: { observe: () => Promise.resolve({ driverVersion: '590.48.01', gpus: [] }) },
     network: { greet: () => Promise.resolve({ kind: 'unreachable', reason: 'nobody' }), listens: () => Promise.resolve('free') },
-    ledger: (directory) => lookAtLedger(files, directory),
+    ledger: (directory) => lookAtLedger(files, directory, (line) => line.endsWith('}')),
+    migManagers: () => lookForMigManagers(files),
     process: { nodeVersion: '24.1.0', uid: 0 },
     nowMs: () => Date.UTC(2026, 5, 1),
     ...more,

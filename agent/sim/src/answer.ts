@@ -23,6 +23,11 @@ export class Answer {
     this.#stderr += text;
   }
 
+  /** What is waiting on standard output. */
+  text(): string {
+    return this.#stdout;
+  }
+
   clear(): void {
     this.#stdout = '';
     this.#stderr = '';
@@ -39,14 +44,18 @@ export class Answer {
 /** The other end may be a slow, non-blocking pipe, or gone. */
 function writeAll(file: number, text: string): void {
   const bytes = Buffer.from(text, 'utf8');
+  let waitMs = 1;
   for (let offset = 0; offset < bytes.length; ) {
     try {
       offset += writeSync(file, bytes, offset);
+      waitMs = 1;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'EPIPE') return;
+      // As the shell reports an end by SIGPIPE, which Node ignores.
+      if (code === 'EPIPE') process.exit(141);
       if (code !== 'EAGAIN') throw error;
-      pause(1);
+      pause(waitMs);
+      waitMs = Math.min(waitMs * 2, 50);
     }
   }
 }

@@ -32,7 +32,7 @@ export function nextComputeInstanceId(instance: GpuInstance): number {
  * single slices are handed out from the right, which leaves room for a larger
  * one at the left.
  */
-function possibleStarts(profile: InstanceProfile, wanted: ComputeProfile): readonly number[] {
+export function possibleStarts(profile: InstanceProfile, wanted: ComputeProfile): readonly number[] {
   if (wanted.slices === 1) return Array.from({ length: profile.slices }, (_, n) => profile.slices - 1 - n);
   const stride = wanted.slices === 3 ? 4 : wanted.slices;
   return Array.from({ length: wanted.instancesTotal }, (_, n) => n * stride);

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { createMachine, modelNames } from './create.ts';
+import { createMachine, createReplay, modelNames } from './create.ts';
 
 const { values } = parseArgs({
   options: {
@@ -10,13 +10,17 @@ const { values } = parseArgs({
     driver: { type: 'string', default: '590.48.01' },
     'no-persistence': { type: 'boolean', default: false },
     mig: { type: 'boolean', default: false },
+    replay: { type: 'string' },
   },
 });
 
 if (values.directory === undefined) {
   console.error('usage: create-main.ts --directory D [--model M] [--gpus N] [--seed S] [--driver V] [--no-persistence] [--mig]');
+  console.error('       create-main.ts --directory D --replay BUNDLE_DIRECTORY');
   console.error(`models: ${modelNames().join(' ')}`);
   process.exitCode = 2;
+} else if (values.replay !== undefined) {
+  console.log(createReplay({ directory: values.directory, bundle: values.replay }).nvidiaSmi);
 } else {
   const machine = createMachine({
     directory: values.directory,

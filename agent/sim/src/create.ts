@@ -1,13 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { GpuModel } from './gpu-model.ts';
 import { gpuUuid, seededHex } from './identity.ts';
-import { linkProgram } from './link-program.ts';
+import { install, replace } from './install-program.ts';
 import type { GpuState, MachineState } from './machine-state.ts';
 import { readState } from './state-file.ts';
 
+export { type CreatedReplay, createReplay, type ReplayOrder } from './create-replay.ts';
 export type { FaultAction, FaultRule, Faults } from './faults.ts';
+export type { GpuHealth, MachineHealth } from './health.ts';
+export { appendKernelLine, appendXid, type Xid } from './kernel-log.ts';
 export type { MachineState } from './machine-state.ts';
 
 export interface MachineOrder {
@@ -27,16 +30,28 @@ export interface MachineOrder {
 
 export interface CreatedMachine {
   readonly directory: string;
-  /** The executable to call. */
+  /** The executables to call; all of them are in one directory, for `PATH`. */
   readonly nvidiaSmi: string;
+  readonly mpsControl: string;
+  readonly cudaClient: string;
   readonly stateFile: string;
   readonly faultsFile: string;
+  /** What ails the GPUs; not there at first. */
+  readonly healthFile: string;
+  /** In the form of `/dev/kmsg`; `control-main.ts xid` appends to it. */
+  readonly kernelLog: string;
   readonly gpuUuids: readonly string[];
 }
 
 const dataDirectory = join(import.meta.dirname, '..', 'data');
-const entry = join(import.meta.dirname, 'main.ts');
-let program: string | undefined;
+
+/** Programs of a machine, by the module they start from; the server is started by its daemon only. */
+const programs = {
+  'nvidia-smi': 'main.ts',
+  'nvidia-cuda-mps-control': 'mps-control-main.ts',
+  'nvidia-cuda-mps-server': 'mps-server-main.ts',
+  'cuda-client': 'cuda-client-main.ts',
+} as const;
 
 export function modelNames(): readonly string[] {
   return readdirSync(join(dataDirectory, 'models')).map((file) => file.replace(/\.json$/, ''));
@@ -49,23 +64,30 @@ export function createMachine(order: MachineOrder): CreatedMachine {
   const lib = join(directory, 'lib');
   const stateFile = join(directory, 'state.json');
   const faultsFile = join(directory, 'faults.json');
-  const nvidiaSmi = join(bin, 'nvidia-smi');
   mkdirSync(bin, { recursive: true });
   mkdirSync(lib, { recursive: true });
   writeOnce(stateFile, () => `${JSON.stringify(freshState(order, loadModel(order.model)), null, 1)}\n`);
   writeOnce(faultsFile, () => '{}\n');
+  writeOnce(join(directory, 'kmsg'), () => '');
   const state = readState(directory);
   const model = loadModel(state.modelKey);
-  program ??= linkProgram(entry);
-  const programFile = join(lib, 'nvidia-smi.cjs');
   replace(join(lib, 'model.json'), JSON.stringify({ dataDirectory, model }));
-  replace(programFile, program);
-  replace(
-    nvidiaSmi,
-    `#!/bin/sh\nunset NODE_OPTIONS NODE_V8_COVERAGE\nexec ${quote(process.execPath)} --no-warnings ${quote(programFile)} ${quote(stateFile)} "$@"\n`,
-    0o755,
-  );
-  return { directory, nvidiaSmi, stateFile, faultsFile, gpuUuids: state.gpus.map((gpu) => gpu.uuid) };
+  for (const [name, entry] of Object.entries(programs)) {
+    // The daemon is known as this machine's by its environment.
+    const environment = name === 'nvidia-cuda-mps-control' ? { FAKE_NVIDIA_SMI_STATE: stateFile } : undefined;
+    install({ directory, name, entry, firstArgument: stateFile, environment, hidden: name === 'nvidia-cuda-mps-server' });
+  }
+  return {
+    directory,
+    nvidiaSmi: join(bin, 'nvidia-smi'),
+    mpsControl: join(bin, 'nvidia-cuda-mps-control'),
+    cudaClient: join(bin, 'cuda-client'),
+    stateFile,
+    faultsFile,
+    healthFile: join(directory, 'health.json'),
+    kernelLog: join(directory, 'kmsg'),
+    gpuUuids: state.gpus.map((gpu) => gpu.uuid),
+  };
 }
 
 /** As after a power cycle. Processes that were attached are the caller's to end. */
@@ -127,16 +149,4 @@ function writeOnce(path: string, text: () => string): void {
   } finally {
     rmSync(temporary, { force: true });
   }
-}
-
-function replace(path: string, text: string, mode = 0o644): void {
-  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
-  const temporary = `${path}.${process.pid}.new`;
-  writeFileSync(temporary, text);
-  chmodSync(temporary, mode);
-  renameSync(temporary, path);
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

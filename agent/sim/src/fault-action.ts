@@ -1,4 +1,4 @@
-import { countMatches, type FaultAction, type Faults, ruleMatches } from './faults.ts';
+import { countMatches, type FaultAction, type Faults, ruleMatches, type Tool } from './faults.ts';
 import { type Driver, Refusal } from './machine.ts';
 import type { GpuState } from './machine-state.ts';
 
@@ -11,13 +11,14 @@ export interface ActionNow {
 export async function actionNow(
   directory: string,
   faults: Faults,
+  tool: Tool,
   args: readonly string[],
   gpus: readonly GpuState[],
   selected: readonly GpuState[],
 ): Promise<ActionNow> {
   const matched = (faults.rules ?? [])
     .map((rule, position) => ({ position, rule }))
-    .filter(({ rule }) => ruleMatches(rule, args, selected));
+    .filter(({ rule }) => ruleMatches(rule, tool, args, selected));
   if (matched.length === 0) return { action: {}, busyGpus: new Set() };
   const counted = matched.some(({ rule }) => rule.times !== undefined || rule.afterMatches !== undefined);
   const active = counted

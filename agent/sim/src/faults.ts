@@ -1,6 +1,7 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GpuState } from './machine-state.ts';
+import type { MpsKnobs } from './mps/knobs.ts';
 import { pause } from './pause.ts';
 
 /** `faults.json` of a machine: what is wrong with it today. README.md tells how to use each knob. */
@@ -13,6 +14,7 @@ export interface Faults {
   readonly gpuLost?: string | LostGpu;
   readonly latencyMs?: number;
   readonly behaviour?: Behaviour;
+  readonly mps?: MpsKnobs;
 }
 
 export interface LostGpu {
@@ -35,16 +37,23 @@ export interface Behaviour {
   readonly unknownFields?: readonly string[];
   readonly unprivileged?: boolean;
   readonly errorStream?: 'stdout' | 'stderr';
+  /** Clients of MPS on a GPU that is not cut: the server alone is listed, with their memory, unless told otherwise. */
+  readonly mpsClientsOnWholeGpu?: 'hidden' | 'listed';
+  /** `-l` beside what the help does not list it for, such as `-L`: refused unless told to run once. */
+  readonly loopOutsideQueries?: 'refuse' | 'once';
 }
 
 export interface FaultRule {
-  readonly match?: { readonly args?: string; readonly gpu?: string | number };
+  /** A rule is about nvidia-smi unless it names the other tool. */
+  readonly match?: { readonly tool?: Tool; readonly args?: string; readonly gpu?: string | number };
   /** Stops applying after so many applications; counted on disk. */
   readonly times?: number;
   /** Lets so many matching calls through first. */
   readonly afterMatches?: number;
   readonly action: FaultAction;
 }
+
+export type Tool = 'nvidia-smi' | 'nvidia-cuda-mps-control';
 
 export interface FaultAction {
   readonly delayMs?: number;
@@ -58,6 +67,8 @@ export interface FaultAction {
   readonly dieAfterSteps?: number;
   readonly stepDelayMs?: number;
   readonly gpuBusy?: boolean;
+  /** SIGKILL for the MPS control daemon around its command. */
+  readonly killDaemon?: 'before' | 'after';
   readonly failStep?: { readonly index: number; readonly text: string; readonly exitCode?: number };
 }
 
@@ -82,8 +93,9 @@ export function readFaults(directory: string): Faults {
 }
 
 /** The GPU that a call looks at: every GPU, unless `-i` narrows it. */
-export function ruleMatches(rule: FaultRule, args: readonly string[], selected: readonly GpuState[]): boolean {
+export function ruleMatches(rule: FaultRule, tool: Tool, args: readonly string[], selected: readonly GpuState[]): boolean {
   const { args: pattern, gpu } = rule.match ?? {};
+  if ((rule.match?.tool ?? 'nvidia-smi') !== tool) return false;
   if (pattern !== undefined && !textMatches(pattern, args.join(' '))) return false;
   return gpu === undefined || selected.some((candidate) => candidate.uuid === gpu || candidate.index === Number(gpu));
 }

@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 
+/** Several programs share most of their modules. */
+const translated = new Map<string, { readonly text: string; readonly imports: readonly string[] }>();
+
 /**
  * Links the simulator's sources into one CommonJS text.
  *
@@ -16,7 +19,9 @@ export function linkProgram(entry: string): string {
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     if (modules.has(path)) continue;
     const from = path;
-    const { text, imports } = toCommonJs(withoutTypes(readFileSync(path, 'utf8')), (name) => join(dirname(from), name));
+    const { text, imports } =
+      translated.get(path) ?? toCommonJs(withoutTypes(readFileSync(path, 'utf8')), (name) => join(dirname(from), name));
+    translated.set(path, { text, imports });
     modules.set(path, text);
     waiting.push(...imports);
   }

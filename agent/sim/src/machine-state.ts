@@ -23,6 +23,16 @@ export interface GpuState {
   migCurrent: boolean;
   migPending: boolean;
   instances: GpuInstance[];
+  /** 0 to 3, as `compute-policy` sets it; absent for the default. */
+  timeslice?: number;
+  lockedGpuClocks?: ClockRange;
+  lockedMemoryClocks?: ClockRange;
+}
+
+/** In MHz. */
+export interface ClockRange {
+  readonly min: number;
+  readonly max: number;
 }
 
 export type ComputeMode = 'Default' | 'Exclusive_Process' | 'Prohibited';

@@ -1,6 +1,7 @@
 import type { Answer } from './answer.ts';
 import type { FaultAction, Faults } from './faults.ts';
 import type { GpuModel } from './gpu-model.ts';
+import type { MachineHealth } from './health.ts';
 import type { GpuState, MachineState } from './machine-state.ts';
 
 /** Everything one call works with. */
@@ -12,9 +13,12 @@ export interface Machine {
   /** As read when the call began, replaced by each change the call makes. */
   state: MachineState;
   readonly faults: Faults;
+  readonly health: MachineHealth;
   /** All rules that apply to this call, laid over each other. */
   readonly action: FaultAction;
   readonly answer: Answer;
+  /** 0 for a call that runs once, and for the first round of a loop. */
+  readonly round: number;
   /** Instances created or destroyed so far by this call. */
   stepsDone: number;
   /** GPUs that a fault declares held by a client nobody can see. */

@@ -4,6 +4,9 @@ import { Answer } from './answer.ts';
 import { actionNow, conditionRefusal, idsIn, spoiler } from './fault-action.ts';
 import { readFaults } from './faults.ts';
 import type { GpuModel } from './gpu-model.ts';
+import { hang } from './hang.ts';
+import { readHealth } from './health.ts';
+import { loopPeriodMs } from './loop.ts';
 import { type Machine, parseDriver, Refusal } from './machine.ts';
 import { pause } from './pause.ts';
 import { runCommand } from './run-command.ts';
@@ -17,18 +20,31 @@ async function main(stateFile: string, args: readonly string[]): Promise<number>
     model: GpuModel;
     dataDirectory: string;
   };
-  const state = readState(directory);
   if (args[0] === 'simulate' && args[1] === 'reboot') {
     const { reboot } = await import('./reboot.ts');
     reboot(directory, model);
     return 0;
   }
+  const period = loopPeriodMs(args);
+  for (let round = 0; ; round += 1) {
+    const exitCode = await runRound({ directory, model, dataDirectory, round }, args);
+    if (period === undefined || exitCode !== 0) return exitCode;
+    // Blocks the thread: no timer, no handler, so a signal ends it on the spot.
+    pause(period);
+  }
+}
+
+/** A single call, or one round of a loop: state and faults are those of this moment. */
+async function runRound(call: Pick<Machine, 'directory' | 'model' | 'dataDirectory' | 'round'>, args: readonly string[]): Promise<number> {
+  const { directory } = call;
+  const state = readState(directory);
   const faults = readFaults(directory);
   const selected = selectGpus(state.gpus, idsIn(args)) ?? [];
-  const { action, busyGpus } = await actionNow(directory, faults, args, state.gpus, selected);
+  const { action, busyGpus } = await actionNow(directory, faults, 'nvidia-smi', args, state.gpus, selected);
   const answer = new Answer();
   const driver = parseDriver(state.driverVersion);
-  const machine: Machine = { directory, dataDirectory, model, driver, state, faults, action, answer, stepsDone: 0, busyGpus };
+  const health = readHealth(directory);
+  const machine: Machine = { ...call, driver, state, faults, health, action, answer, stepsDone: 0, busyGpus };
 
   pause((faults.latencyMs ?? 0) + (action.delayMs ?? 0));
   if (action.hang) await hang();
@@ -55,13 +71,6 @@ async function answerOrRefuse(machine: Machine, args: readonly string[]): Promis
     for (const line of error.lines) machine.answer.complain(line, machine.faults.behaviour?.errorStream ?? 'stdout');
     return error.exitCode;
   }
-}
-
-/** As a call stuck in the driver: nothing but SIGKILL ends it. */
-function hang(): Promise<never> {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
-  setInterval(() => undefined, 2 ** 30);
-  return new Promise(() => undefined);
 }
 
 void main(process.argv[2] ?? '', process.argv.slice(3)).then((exitCode) => {

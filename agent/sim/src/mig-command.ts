@@ -3,7 +3,7 @@ import { type Machine, Refusal } from './machine.ts';
 import type { GpuInstance, GpuState } from './machine-state.ts';
 import { visibleGpus } from './selected-gpus.ts';
 
-const actions = ['lgip', 'lgipp', 'lgi', 'lci', 'lcip', 'cgi', 'cci', 'dgi', 'dci'];
+const actions = ['lgip', 'lgipp', 'lgi', 'lci', 'lcip', 'lcipp', 'cgi', 'cci', 'dgi', 'dci'];
 
 /** `nvidia-smi mig …`; exactly one action a call. */
 export async function runMig(machine: Machine, args: readonly string[]): Promise<number> {
@@ -33,6 +33,8 @@ async function act(machine: Machine, action: string, { flags, values }: CommandL
         return listing.listInstances(machine, gpus);
       case 'lci':
         return listing.listComputeInstances(machine, gpus, wanted);
+      case 'lcipp':
+        return listing.listComputePlacements(machine, gpus, wanted);
       default:
         return listing.listComputeProfiles(machine, gpus, wanted);
     }

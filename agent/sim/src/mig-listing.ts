@@ -1,4 +1,4 @@
-import { freeComputeCount } from './compute-slots.ts';
+import { freeComputeCount, possibleStarts } from './compute-slots.ts';
 import { requireComputeProfile, requireProfile } from './gpu-model.ts';
 import { freeCount, listedInstances } from './instance-slots.ts';
 import { exitCodeFor, type Machine, Refusal, requireRoot } from './machine.ts';
@@ -138,6 +138,21 @@ export function listComputeProfiles(machine: Machine, gpus: readonly GpuState[],
       answer.print(`|${ids}     ${free.padEnd(14)}${String(compute.sm).padEnd(10)}${engines}|`);
       answer.print(`|${' '.repeat(70)}${String(profile.ce).padEnd(6)}${String(profile.jpeg).padEnd(10)}|`);
       answer.print(rule);
+    }
+  }
+  return 0;
+}
+
+/** `mig -lcipp`, worded after `-lgipp`: no recording shows it. */
+export function listComputePlacements(machine: Machine, gpus: readonly GpuState[], wanted: (instance: GpuInstance) => boolean): number {
+  const table = requireMig(machine.model);
+  for (const { gpu, instance } of instancesOf(machine, gpus, wanted)) {
+    const profile = requireProfile(table, instance.profileId);
+    for (const compute of profile.computeProfiles) {
+      const starts = possibleStarts(profile, compute).toSorted((a, b) => a - b);
+      const word = starts.length > 1 ? 'Placements:' : 'Placement :';
+      const where = `GPU ${String(gpu.index).padStart(2)} GI ${String(instance.id).padStart(2)} Profile ID ${String(compute.id).padStart(2)}`;
+      machine.answer.print(`${where} ${word} {${starts.join(',')}}:${compute.slices}`);
     }
   }
   return 0;

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dataTable } from './data-text.ts';
+import { healthField, healthOf } from './health.ts';
 import { type Machine, Refusal } from './machine.ts';
 import type { GpuState } from './machine-state.ts';
+import { repairField } from './memory-repair.ts';
 import { csvTime } from './printed-time.ts';
 import { visibleGpus } from './selected-gpus.ts';
 import { type Reading, readSensors, scanProcesses } from './telemetry.ts';
@@ -40,8 +41,7 @@ export function queryGpu(machine: Machine, names: string, format: CsvFormat, ids
 }
 
 function findFields(machine: Machine, asked: readonly string[]): readonly { asked: string; row: FieldRow }[] {
-  const path = join(machine.dataDirectory, 'query-gpu-fields.json');
-  const rows = JSON.parse(readFileSync(path, 'utf8')) as readonly FieldRow[];
+  const rows = dataTable(machine, 'query-gpu-fields.json') as readonly FieldRow[];
   const byName = new Map(rows.flatMap((row) => [row[0], ...row.slice(4)].map((name) => [name, row] as const)));
   return asked.map((name) => {
     const row = machine.faults.behaviour?.unknownFields?.includes(name) ? undefined : byName.get(name);
@@ -64,6 +64,9 @@ function fieldValue(machine: Machine, gpu: GpuState, reading: Reading, row: Fiel
   const { model, driver } = machine;
   const watts = (value: number): string => value.toFixed(2);
   const name = row[0];
+  const health = healthOf(machine.health, gpu);
+  const ails = repairField(model, gpu, health, name) ?? (row[2] === na ? undefined : healthField(health, name, reading.busy));
+  if (ails !== undefined) return ails;
   switch (name) {
     case 'timestamp':
       return csvTime(now);
@@ -115,12 +118,6 @@ function fieldValue(machine: Machine, gpu: GpuState, reading: Reading, row: Fiel
       return gpu.computeMode;
     case 'compute_cap':
       return model.computeCapability;
-    case 'clocks_event_reasons.active':
-      return reading.busy ? '0x0000000000000000' : '0x0000000000000001';
-    case 'clocks_event_reasons.gpu_idle':
-      return reading.busy ? 'Not Active' : 'Active';
-    case 'clocks_event_reasons_counters.sw_power_cap':
-      return 0;
     case 'memory.total':
       return model.memoryTotalMiB;
     case 'memory.reserved':
@@ -138,26 +135,6 @@ function fieldValue(machine: Machine, gpu: GpuState, reading: Reading, row: Fiel
     case 'utilization.jpeg':
     case 'utilization.ofa':
       return gpu.migCurrent ? na : 0;
-    case 'remapped_rows.correctable':
-    case 'remapped_rows.uncorrectable':
-    case 'remapped_rows.correctable_inactive':
-    case 'remapped_rows.uncorrectable_inactive':
-      return gpu.migCurrent || model.rowRemapBanks === null ? na : 0;
-    case 'remapped_rows.pending':
-    case 'remapped_rows.failure':
-      return gpu.migCurrent || model.rowRemapBanks === null ? na : 'No';
-    case 'remapped_rows.histogram.max':
-      return model.rowRemapBanks ?? na;
-    case 'remapped_rows.histogram.high':
-    case 'remapped_rows.histogram.partial':
-    case 'remapped_rows.histogram.low':
-    case 'remapped_rows.histogram.none':
-      return model.rowRemapBanks === null ? na : 0;
-    case 'retired_pages.single_bit_ecc.count':
-    case 'retired_pages.double_bit.count':
-      return model.rowRemapBanks === null ? 0 : na;
-    case 'retired_pages.pending':
-      return model.rowRemapBanks === null ? 'No' : na;
     case 'temperature.gpu':
       return reading.temperatureC;
     case 'temperature.gpu.tlimit':

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { AttachedProcess } from './attached-processes.ts';
+import { dataText } from './data-text.ts';
 import { type GpuModel, requireComputeProfile, requireProfile } from './gpu-model.ts';
+import { type GpuHealth, healthOf, healthValues } from './health.ts';
 import type { Machine } from './machine.ts';
 import { type GpuState, migDevices } from './machine-state.ts';
 import { longTime } from './printed-time.ts';
@@ -18,6 +18,7 @@ import {
 } from './telemetry.ts';
 import { cudaVersion } from './versions.ts';
 
+const worn = ['high', 'partial', 'low', 'none'] as const;
 const deprecated = 'Requested functionality has been deprecated';
 
 /**
@@ -30,11 +31,7 @@ export function queryXml(machine: Machine, ids: string | undefined): number {
   const visible = visibleGpus(machine, ids);
   const now = new Date();
   const processes = scanProcesses(machine);
-  const skeleton = linesFor(
-    readFileSync(join(machine.dataDirectory, 'query-xml.txt'), 'utf8'),
-    driver.major,
-    machine.model.rowRemapBanks === null ? 'P' : 'R',
-  );
+  const skeleton = linesFor(dataText(machine, 'query-xml.txt'), driver.major, machine.model.rowRemapBanks === null ? 'P' : 'R');
   answer.print('<?xml version="1.0" ?>');
   answer.print(`<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v${dtdVersion(driver.major)}.dtd">`);
   answer.print('<nvidia_smi_log>');
@@ -85,7 +82,9 @@ function valuesOf(machine: Machine, gpu: GpuState, reading: Reading): Readonly<R
   const watts = (value: number): string => value.toFixed(2);
   const utilisation = (percent: number): string => (gpu.migCurrent ? 'N/A' : `${Math.round(percent)} %`);
   const retires = model.rowRemapBanks === null;
+  const health = healthOf(machine.health, gpu);
   return {
+    ...healthValues(health, reading.busy),
     deprecated,
     driverVersion: driver.version,
     index: gpu.index,
@@ -115,9 +114,10 @@ function valuesOf(machine: Machine, gpu: GpuState, reading: Reading): Readonly<R
     pciDeviceId: model.pciDeviceId.slice(2),
     pciSubSystemId: model.pciSubSystemId.slice(2),
     pcieGeneration: model.pcieGeneration,
+    pcieGenerationNow: health.pcie?.generation ?? model.pcieGeneration,
+    pcieWidth: `${health.pcie?.width ?? 16}x`,
     txUtil: Math.round(350 + reading.load * 90_000),
     rxUtil: Math.round(300 + reading.load * 120_000),
-    idle: reading.busy ? 'Not Active' : 'Active',
     sparseMode: model.inFabric ? 'Disabled' : 'N/A',
     memoryTotal: model.memoryTotalMiB,
     memoryReserved: model.memoryReservedMiB,
@@ -130,11 +130,10 @@ function valuesOf(machine: Machine, gpu: GpuState, reading: Reading): Readonly<R
     memoryUtil: utilisation(reading.load * 11),
     otherUtil: utilisation(0),
     unrepairable: model.reportsMemoryTemperature ? 'No' : 'N/A',
-    retiredPages: retires
-      ? '\t\t\t\t<retired_count>0</retired_count>\n\t\t\t\t<retired_pagelist>\n\t\t\t\t</retired_pagelist>'
-      : '\t\t\t\t<retired_count>N/A</retired_count>\n\t\t\t\t<retired_pagelist>N/A</retired_pagelist>',
-    pagesPending: retires ? 'No' : 'N/A',
-    remappedRows: remappedRowsBlock(model, gpu, driver.major),
+    retiredSingle: retiredBlock(retires ? (health.retiredPages?.singleBit ?? 0) : undefined),
+    retiredDouble: retiredBlock(retires ? (health.retiredPages?.doubleBit ?? 0) : undefined),
+    pagesPending: retires ? (health.retiredPages?.pending ? 'Yes' : 'No') : 'N/A',
+    remappedRows: remappedRowsBlock(model, gpu, driver.major, health),
     temperature: reading.temperatureC,
     thermalMargin: model.reportsThermalMargin ? `${reading.thermalMarginC} C` : 'N/A',
     temperatureLimits: temperatureLimitBlock(model),
@@ -151,10 +150,12 @@ function valuesOf(machine: Machine, gpu: GpuState, reading: Reading): Readonly<R
     graphicsClock: reading.graphicsClockMhz,
     memoryClock: reading.memoryClockMhz,
     videoClock: reading.videoClockMhz,
+    memoryClockMax: model.memoryClocksMhz[0] ?? 0,
     graphicsClockMax: model.graphicsClockMaxMhz,
     videoClockMax: model.videoClockMaxMhz,
-    fabricState: model.inFabric ? 'Completed' : 'N/A',
-    fabricStatus: model.inFabric ? 'Success' : 'N/A',
+    fabricState: health.fabric?.state ?? (model.inFabric ? 'Completed' : 'N/A'),
+    fabricStatus: health.fabric?.status ?? (model.inFabric ? 'Success' : 'N/A'),
+    fabricSummary: health.fabric?.summary ?? 'N/A',
     fabricClique: model.inFabric ? '0' : 'N/A',
     fabricCluster: model.inFabric ? '00000000-0000-0000-0000-000000000000' : 'N/A',
     supportedClocks: supportedClockBlock(model),
@@ -227,7 +228,19 @@ function processBlock(model: GpuModel, processes: readonly AttachedProcess[]): s
     .join('\n');
 }
 
-function remappedRowsBlock(model: GpuModel, gpu: GpuState, driverMajor: number): string {
+/** Nothing where the board remaps rows. The addresses are made up. */
+function retiredBlock(count: number | undefined): string {
+  if (count === undefined) return '\t\t\t\t<retired_count>N/A</retired_count>\n\t\t\t\t<retired_pagelist>N/A</retired_pagelist>';
+  const pages = Array.from(
+    { length: count },
+    (_, n) => `\t\t\t\t\t<retired_page_address>0x${(0x4a3f0 + n).toString(16).padStart(16, '0')}</retired_page_address>`,
+  );
+  return [`\t\t\t\t<retired_count>${count}</retired_count>`, '\t\t\t\t<retired_pagelist>', ...pages, '\t\t\t\t</retired_pagelist>'].join(
+    '\n',
+  );
+}
+
+function remappedRowsBlock(model: GpuModel, gpu: GpuState, driverMajor: number, { remappedRows }: GpuHealth): string {
   if (model.rowRemapBanks === null || gpu.migCurrent) return '\t\t<remapped_rows>N/A</remapped_rows>';
   const bank = (name: string, count: number): string =>
     `\t\t\t\t<row_remapper_histogram_${name}>${count} bank(s)</row_remapper_histogram_${name}>`;
@@ -235,15 +248,15 @@ function remappedRowsBlock(model: GpuModel, gpu: GpuState, driverMajor: number):
     driverMajor >= 595 ? [`\t\t\t<remapped_row_${name}_inactive>0</remapped_row_${name}_inactive>`] : [];
   return [
     '\t\t<remapped_rows>',
-    '\t\t\t<remapped_row_corr>0</remapped_row_corr>',
+    `\t\t\t<remapped_row_corr>${remappedRows?.correctable ?? 0}</remapped_row_corr>`,
     ...inactive('corr'),
-    '\t\t\t<remapped_row_unc>0</remapped_row_unc>',
+    `\t\t\t<remapped_row_unc>${remappedRows?.uncorrectable ?? 0}</remapped_row_unc>`,
     ...inactive('unc'),
-    '\t\t\t<remapped_row_pending>No</remapped_row_pending>',
-    '\t\t\t<remapped_row_failure>No</remapped_row_failure>',
+    `\t\t\t<remapped_row_pending>${remappedRows?.pending ? 'Yes' : 'No'}</remapped_row_pending>`,
+    `\t\t\t<remapped_row_failure>${remappedRows?.failure ? 'Yes' : 'No'}</remapped_row_failure>`,
     '\t\t\t<row_remapper_histogram>',
-    bank('max', model.rowRemapBanks),
-    ...['high', 'partial', 'low', 'none'].map((name) => bank(name, 0)),
+    bank('max', model.rowRemapBanks - worn.reduce((sum, name) => sum + (remappedRows?.histogram?.[name] ?? 0), 0)),
+    ...worn.map((name) => bank(name, remappedRows?.histogram?.[name] ?? 0)),
     '\t\t\t</row_remapper_histogram>',
     '\t\t</remapped_rows>',
   ].join('\n');

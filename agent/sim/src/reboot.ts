@@ -14,6 +14,7 @@ export function reboot(directory: string, model: GpuModel): void {
       gpu.computeMode = 'Default';
       gpu.persistence = state.persistenceAtBoot;
       gpu.powerLimitWatts = model.powerLimitWatts;
+      for (const setting of ['timeslice', 'lockedGpuClocks', 'lockedMemoryClocks'] as const) delete gpu[setting];
     }
     state.bootedAtMs = Date.now();
     writeState(directory, state);

@@ -1,33 +1,30 @@
-import { openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CommandLine, invalidCombination, mainGrammar, parseCommandLine } from './command-line.ts';
 import { spoiler } from './fault-action.ts';
+import { refuseLoop } from './loop.ts';
 import { type Machine, Refusal } from './machine.ts';
 import type { GpuState } from './machine-state.ts';
-import { pause } from './pause.ts';
 import type { CsvFormat } from './query-gpu.ts';
 import { visibleGpus } from './selected-gpus.ts';
-import { readState } from './state-file.ts';
 
 /** Finds the command that was typed, loads only its module, and returns its exit code. */
 export async function runCommand(machine: Machine, args: readonly string[]): Promise<number> {
   if (args[0] === 'mig') return (await import('./mig-command.ts')).runMig(machine, args.slice(1));
   if (args[0] === 'dmon' || args[0] === 'pmon') return (await import('./monitors.ts')).runMonitor(machine, args[0], args.slice(1));
+  if (args[0] === 'compute-policy') return (await import('./compute-policy.ts')).runComputePolicy(machine, args.slice(1));
   const line = parseCommandLine(args, mainGrammar);
+  refuseLoop(machine, line);
   const setter = await runSetter(machine, line);
   if (setter !== undefined) return setter;
-  const file = openOutput(line);
-  const period = periodMs(line);
-  for (let round = 0; ; round += 1) {
-    const exitCode = await runQuery(machine, line, round === 0);
-    if (period === undefined || exitCode !== 0) {
-      if (file !== 1) machine.answer.flush(spoiler(machine.action), file);
-      return exitCode;
-    }
+  const exitCode = await runQuery(machine, line);
+  const filename = line.values.get('filename');
+  if (filename !== undefined) {
+    const file = openSync(filename, machine.round === 0 ? 'w' : 'a');
     machine.answer.flush(spoiler(machine.action), file);
-    pause(period);
-    machine.state = readState(machine.directory);
+    closeSync(file);
   }
+  return exitCode;
 }
 
 async function runSetter(machine: Machine, { values, flags }: CommandLine): Promise<number | undefined> {
@@ -38,8 +35,12 @@ async function runSetter(machine: Machine, { values, flags }: CommandLine): Prom
     'persistence-mode': async (gpus, mode) => (await import('./settings.ts')).setPersistence(machine, gpus, mode),
     'compute-mode': async (gpus, mode) => (await import('./settings.ts')).setComputeMode(machine, gpus, mode),
     'power-limit': async (gpus, watts) => (await import('./settings.ts')).setPowerLimit(machine, gpus, watts),
+    'lock-gpu-clocks': async (gpus, range) => (await import('./locked-clocks.ts')).lockClocks(machine, gpus, 'gpu', range),
+    'lock-memory-clocks': async (gpus, range) => (await import('./locked-clocks.ts')).lockClocks(machine, gpus, 'memory', range),
+    'reset-gpu-clocks': async (gpus) => (await import('./locked-clocks.ts')).resetClocks(machine, gpus, 'gpu'),
+    'reset-memory-clocks': async (gpus) => (await import('./locked-clocks.ts')).resetClocks(machine, gpus, 'memory'),
   };
-  const asked = Object.keys(settings).filter((name) => values.has(name));
+  const asked = Object.keys(settings).filter((name) => values.has(name) || flags.has(name));
   const [name] = asked;
   if (name === undefined) return undefined;
   if (asked.length > 1) throw invalidCombination();
@@ -51,7 +52,7 @@ async function runSetter(machine: Machine, { values, flags }: CommandLine): Prom
 
 type Setter = (gpus: readonly GpuState[], value: string) => Promise<number>;
 
-async function runQuery(machine: Machine, { flags, values }: CommandLine, first: boolean): Promise<number> {
+async function runQuery(machine: Machine, { flags, values }: CommandLine): Promise<number> {
   const ids = values.get('id');
   if (flags.has('help')) return printHelp(machine, 'help.txt');
   if (flags.has('help-query-gpu')) return printHelp(machine, 'help-query-gpu.txt');
@@ -63,16 +64,16 @@ async function runQuery(machine: Machine, { flags, values }: CommandLine, first:
     throw new Refusal(2, 'Only one --query-* switch can be used at a time.');
   }
   if (gpuFields !== undefined) {
-    return (await import('./query-gpu.ts')).queryGpu(machine, gpuFields, csvFormat(values, first), ids);
+    return (await import('./query-gpu.ts')).queryGpu(machine, gpuFields, csvFormat(values, machine.round === 0), ids);
   }
   if (appFields !== undefined) {
-    return (await import('./query-compute-apps.ts')).queryComputeApps(machine, appFields, csvFormat(values, first), ids);
+    return (await import('./query-compute-apps.ts')).queryComputeApps(machine, appFields, csvFormat(values, machine.round === 0), ids);
   }
   if (values.has('format')) throw invalidCombination();
   if (flags.has('list-gpus')) return (await import('./list-gpus.ts')).listGpus(machine, ids);
   if (flags.has('xml-format') && flags.has('query')) return (await import('./query-xml.ts')).queryXml(machine, ids);
   if (flags.has('xml-format')) throw invalidCombination();
-  if (flags.has('query')) throw new Refusal(255, 'this simulator knows -q only together with -x');
+  if (flags.has('query')) return (await import('./query-text.ts')).queryText(machine, ids);
   return (await import('./summary-table.ts')).printSummary(machine, ids);
 }
 
@@ -88,16 +89,4 @@ function printHelp(machine: Machine, file: string): number {
   const text = readFileSync(join(machine.dataDirectory, 'help', file), 'utf8');
   machine.answer.printRaw(text.replaceAll('590.48.01', machine.driver.version));
   return 0;
-}
-
-function openOutput({ values }: CommandLine): number {
-  const filename = values.get('filename');
-  return filename === undefined ? 1 : openSync(filename, 'w');
-}
-
-function periodMs({ values }: CommandLine): number | undefined {
-  const ms = values.get('loop-ms');
-  if (ms !== undefined) return Number(ms);
-  const seconds = values.get('loop');
-  return seconds === undefined ? undefined : Number(seconds || '5') * 1000;
 }

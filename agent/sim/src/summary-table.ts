@@ -1,5 +1,6 @@
 import type { AttachedProcess } from './attached-processes.ts';
 import { requireComputeProfile, requireProfile } from './gpu-model.ts';
+import { healthOf } from './health.ts';
 import type { Machine } from './machine.ts';
 import { type GpuState, migDevices } from './machine-state.ts';
 import { longTime } from './printed-time.ts';
@@ -60,7 +61,8 @@ function printGpus(machine: Machine, layout: Layout, gpus: readonly GpuState[], 
     const reading = sensors(gpu);
     const name = model.productName.length > 27 ? `${model.productName.slice(0, 24)}...` : model.productName;
     const persistence = gpu.persistence ? 'On  ' : 'Off ';
-    const ecc = gpu.migCurrent ? 'On' : '0';
+    const uncorrected = healthOf(machine.health, gpu).ecc?.uncorrected?.volatile;
+    const ecc = gpu.migCurrent ? 'On' : String((uncorrected?.sram ?? 0) + (uncorrected?.dram ?? 0));
     const bus = `${gap ? '   ' : ' '}${gpu.busId} Off `;
     answer.print(`|${String(gpu.index).padStart(4)}  ${name.padEnd(27)}    ${persistence}|${bus}|${ecc.padStart(21)} |`);
     const watts = `${Math.floor(reading.powerWatts)}W`.padStart(17);

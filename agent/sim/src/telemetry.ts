@@ -1,7 +1,8 @@
 import { type AttachedProcess, attachedProcesses } from './attached-processes.ts';
 import { type GpuModel, type InstanceProfile, type MigTable, requireComputeProfile, requireProfile } from './gpu-model.ts';
+import { healthOf } from './health.ts';
 import type { Machine } from './machine.ts';
-import { type GpuInstance, type GpuState, migDevices } from './machine-state.ts';
+import { type ClockRange, type GpuInstance, type GpuState, type MigDevice, migDevices } from './machine-state.ts';
 
 /** What the sensors of one GPU say at one moment; a function of seed, time and attached processes. */
 export interface Reading {
@@ -23,7 +24,24 @@ export interface Reading {
 
 /** One scan of the machine, shared by everything one call prints. */
 export function scanProcesses(machine: Machine): readonly AttachedProcess[] {
-  return attachedProcesses(machine.directory, machine.state);
+  const all = attachedProcesses(machine.directory, machine.state);
+  if (machine.faults.behaviour?.mpsClientsOnWholeGpu === 'listed' || !all.some((one) => one.type === 'M+C')) return all;
+  return withoutClients(machine.model, all);
+}
+
+/** On a GPU that is not cut, the contexts of MPS clients are the server's. */
+function withoutClients(model: GpuModel, all: readonly AttachedProcess[]): readonly AttachedProcess[] {
+  const isServer = (one: AttachedProcess): boolean => one.name === 'nvidia-cuda-mps-server' && !one.device;
+  const served = new Set(all.filter(isServer).map((one) => one.gpu.uuid));
+  const hidden = (one: AttachedProcess): boolean => one.type === 'M+C' && !one.device && served.has(one.gpu.uuid);
+  return all
+    .filter((one) => !hidden(one))
+    .map((one) => {
+      if (!isServer(one)) return one;
+      const clients = all.filter((client) => hidden(client) && client.gpu.uuid === one.gpu.uuid);
+      const memoryMiB = clients.reduce((sum, client) => sum + processMemory(model, client), one.memoryMiB ?? 0);
+      return { ...one, memoryMiB, load: clients.reduce((most, client) => Math.max(most, client.load ?? 0.9), 0) };
+    });
 }
 
 export function readSensors(machine: Machine, gpu: GpuState, scanned: readonly AttachedProcess[], nowMs: number): Reading {
@@ -35,9 +53,10 @@ export function readSensors(machine: Machine, gpu: GpuState, scanned: readonly A
   const load = loadOf(model, gpu, processes, wobble);
   const limit = Math.min(gpu.powerLimitWatts, model.powerLimitWatts);
   const idle = model.powerIdleWatts * (1 + (wobble - 0.5) / 50);
-  const powerWatts = idle + Math.max(limit - idle, 0) * 0.9 * load * (0.98 + wobble / 50);
+  const health = healthOf(machine.health, gpu);
+  const powerWatts = health.powerWatts ?? idle + Math.max(limit - idle, 0) * 0.9 * load * (0.98 + wobble / 50);
   const slot = Math.floor(noise(gpu.uuid) * 7);
-  const temperatureC = Math.round(model.temperatureIdleC + slot + 31 * load + wobble);
+  const temperatureC = health.temperatureC ?? Math.round(model.temperatureIdleC + slot + 31 * load + wobble);
   const memoryUsedMiB = usedMemory(machine, gpu, processes);
   return {
     processes,
@@ -46,10 +65,10 @@ export function readSensors(machine: Machine, gpu: GpuState, scanned: readonly A
     powerWatts,
     powerInstantWatts: powerWatts * (0.99 + noise(`${gpu.uuid} ${Math.floor(nowMs / 250)}`) / 50),
     temperatureC,
-    memoryTemperatureC: temperatureC + 7 - Math.round(5 * load),
+    memoryTemperatureC: health.memoryTemperatureC ?? temperatureC + 7 - Math.round(5 * load),
     thermalMarginC: 87 - temperatureC - Math.round(2 * load),
-    graphicsClockMhz: busy ? model.graphicsClockMaxMhz : model.graphicsClockIdleMhz,
-    memoryClockMhz: model.memoryClocksMhz[0] ?? 0,
+    graphicsClockMhz: withinRange(busy ? model.graphicsClockMaxMhz : model.graphicsClockIdleMhz, gpu.lockedGpuClocks),
+    memoryClockMhz: withinRange(model.memoryClocksMhz[0] ?? 0, gpu.lockedMemoryClocks),
     videoClockMhz: busy ? model.videoClockMaxMhz : model.videoClockIdleMhz,
     memoryUsedMiB,
     memoryFreeMiB: freeMemory(model.memoryTotalMiB - model.memoryReservedMiB, memoryUsedMiB),
@@ -58,11 +77,15 @@ export function readSensors(machine: Machine, gpu: GpuState, scanned: readonly A
 
 /** What one process takes, in MiB; never more than its device has. */
 export function processMemory(model: GpuModel, process: AttachedProcess): number {
-  const capacity = process.device
-    ? requireProfile(requireMig(model), process.device.instance.profileId).memoryMiB
-    : model.memoryTotalMiB - model.memoryReservedMiB;
+  const capacity = deviceCapacity(model, process.device);
   const wanted = process.memoryMiB ?? 300 + noise(`pid ${process.pid}`) * capacity * 0.2;
-  return Math.floor(Math.min(wanted, capacity));
+  return Math.floor(Math.min(wanted, capacity, process.limitMiB ?? capacity));
+}
+
+/** MiB of a slice, or of a GPU that is not cut. */
+export function deviceCapacity(model: GpuModel, device: MigDevice | undefined): number {
+  if (device) return requireProfile(requireMig(model), device.instance.profileId).memoryMiB;
+  return model.memoryTotalMiB - model.memoryReservedMiB;
 }
 
 /** Used memory of a GPU instance: shared by its compute instances, so each of them shows the same. */
@@ -121,6 +144,11 @@ function loadOf(model: GpuModel, gpu: GpuState, processes: readonly AttachedProc
 export function requireMig(model: GpuModel): NonNullable<GpuModel['mig']> {
   if (!model.mig) throw new Error(`${model.key} has no MIG`);
   return model.mig;
+}
+
+/** A clock that a lock holds. */
+function withinRange(mhz: number, range: ClockRange | undefined): number {
+  return range === undefined ? mhz : Math.min(Math.max(mhz, range.min), range.max);
 }
 
 /** 0..1, always the same for the same text. */

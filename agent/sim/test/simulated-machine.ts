@@ -1,14 +1,62 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CreatedMachine, createMachine, type Faults, type MachineOrder, type MachineState } from '../src/create.ts';
+import type { Readable, Writable } from 'node:stream';
+import {
+  type CreatedMachine,
+  createMachine,
+  type Faults,
+  type MachineHealth,
+  type MachineOrder,
+  type MachineState,
+} from '../src/create.ts';
 
 export interface Ran {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+export interface Running {
+  readonly pid: number;
+  readonly kill: (signal: NodeJS.Signals) => void;
+  /** Closes our end of its standard output. */
+  readonly stopReading: () => void;
+  /** What it printed so far. */
+  readonly output: () => string;
+  readonly ended: Promise<Ran>;
+}
+
+export function running(child: ChildProcessByStdio<Writable | null, Readable, Readable>): Running {
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<Ran>((resolve) => {
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+  return {
+    pid: child.pid ?? 0,
+    kill: (signal) => child.kill(signal),
+    stopReading: () => child.stdout.destroy(),
+    output: () => stdout,
+    ended,
+  };
+}
+
+/** Waits until `found` finds something; the test's own time limit ends a wait in vain. */
+export async function until<T>(found: () => T | undefined | false): Promise<T> {
+  for (;;) {
+    const value = found();
+    if (value !== undefined && value !== false) return value;
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
 }
 
 /** A machine in a directory of its own, gone with the test. */
@@ -26,20 +74,8 @@ export class SimulatedMachine implements Disposable {
   }
 
   /** Runs beside others; resolves when it ended. */
-  start(command: string): { readonly kill: (signal: NodeJS.Signals) => void; readonly ended: Promise<Ran> } {
-    const child = spawn(this.created.nvidiaSmi, words(command), { stdio: ['ignore', 'pipe', 'pipe'] });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    const ended = new Promise<Ran>((resolve) => {
-      child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
-    });
-    return { kill: (signal) => child.kill(signal), ended };
+  start(command: string): Running {
+    return running(spawn(this.created.nvidiaSmi, words(command), { stdio: ['ignore', 'pipe', 'pipe'] }));
   }
 
   /** A stand-in for a workload: a process that sees the given device and does nothing. */
@@ -50,6 +86,10 @@ export class SimulatedMachine implements Disposable {
 
   setFaults(faults: Faults): void {
     writeFileSync(this.created.faultsFile, JSON.stringify(faults));
+  }
+
+  setHealth(health: MachineHealth): void {
+    writeFileSync(this.created.healthFile, JSON.stringify(health));
   }
 
   state(): MachineState {

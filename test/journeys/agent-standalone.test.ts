@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createMachine } from '@astrago/sim';
+import { createMachine, createReplay } from '@astrago/sim';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { until } from '../world/until.ts';
 
@@ -101,10 +101,7 @@ async function inventory(environment: Readonly<Record<string, string>> = {}): Pr
 
 /** An nvidia-smi that says what a bundle holds. */
 function replayOf(bundle: string): string {
-  const replay = join(directory, 'replay-smi');
-  const program = join(root, 'agent/src/testing/replay-program.ts');
-  writeFileSync(replay, `#!/bin/sh\nexec '${process.execPath}' --no-warnings '${program}' '${bundle}' "$@"\n`, { mode: 0o755 });
-  return replay;
+  return createReplay({ directory: join(directory, 'replay'), bundle }).nvidiaSmi;
 }
 
 const metrics = async (port: number): Promise<string> => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();

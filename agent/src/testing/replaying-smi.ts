@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createReplay } from '@astrago/sim';
 import { fixture, sections, transcript } from '../smi/testing/fixtures.ts';
 
 export interface RecordedCommand {
@@ -19,14 +20,7 @@ export function replayingSmi(directory: string, commands: readonly RecordedComma
     return { args, exitCode, stdout: out, stderr: err };
   });
   writeFileSync(join(directory, 'manifest.json'), JSON.stringify({ version: 1, commands: recorded }));
-  return replayOf(directory, join(directory, 'nvidia-smi'));
-}
-
-/** Makes an executable at `program` that replays a support bundle in `directory`. */
-export function replayOf(directory: string, program: string): string {
-  const words = [process.execPath, '--no-warnings', join(import.meta.dirname, 'replay-program.ts'), directory];
-  writeFileSync(program, `#!/bin/sh\nexec ${words.map((word) => `'${word}'`).join(' ')} "$@"\n`, { mode: 0o755 });
-  return program;
+  return createReplay({ directory: join(directory, 'replay'), bundle: directory }).nvidiaSmi;
 }
 
 /** A folder of recordings by sub-command; what each file holds is told by its name. */

@@ -84,7 +84,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       environment: (allocation, visible) =>
         environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
       inventoryPeriodMs: config.inventoryPeriodMs,
-      samplePeriodMs: config.samplePeriodMs,
+      telemetry: driver.telemetry({ periodMs: config.samplePeriodMs, detailPeriodMs: config.detailPeriodMs }),
+      detailPeriodMs: config.detailPeriodMs,
       prepareTimeoutMs: config.prepareTimeoutMs,
       strangersTimeoutMs: config.strangersTimeoutMs,
       log: (facts, message) => log.warn(facts, message),

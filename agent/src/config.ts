@@ -24,6 +24,8 @@ export interface AgentConfig {
   readonly memoryMiB: number;
   readonly inventoryPeriodMs: number;
   readonly samplePeriodMs: number;
+  /** Between two looks at processes, slices and what only the whole log of the driver has. */
+  readonly detailPeriodMs: number;
   readonly prepareTimeoutMs: number;
   /** How long processes of strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
@@ -66,6 +68,7 @@ function readCommonConfig(environment: Environment, flags: MetricsFlags): Omit<A
     memoryMiB: whole(environment, 'ASTRAGO_MEMORY_MIB', Math.floor(totalmem() / 2 ** 20)),
     inventoryPeriodMs: whole(environment, 'ASTRAGO_INVENTORY_PERIOD_MS', 10_000),
     samplePeriodMs: whole(environment, 'ASTRAGO_SAMPLE_PERIOD_MS', 10_000),
+    detailPeriodMs: whole(environment, 'ASTRAGO_DETAIL_PERIOD_MS', 10_000),
     prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
     strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
     // Another file plays a reboot of a simulated node.

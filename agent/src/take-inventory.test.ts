@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { InventoryDocument } from './commands/inventory-document.ts';
 import { inventoryTable } from './commands/inventory-table.ts';
-import { captured } from './smi/testing/fixtures.ts';
+import { captured, fixturePaths } from './smi/testing/fixtures.ts';
 import { type Reply, scriptedSmi } from './smi/testing/scripted-smi.ts';
 import { takeInventory } from './take-inventory.ts';
 import { ofCapture, ofPrickle, ofTranscript, ofXml, type RecordedCommand, replayingSmi } from './testing/replaying-smi.ts';
@@ -36,88 +36,80 @@ async function look(program: string, limitMs = 20_000): Promise<Looked> {
 const replayed = (commands: readonly RecordedCommand[]): Promise<Looked> => look(replayingSmi(scratch.directory, commands));
 const kinds = ({ document }: Looked): readonly string[] => document.conditions.map(({ kind }) => kind);
 
+/** Neither a query nor a log: nobody has said which GPUs there are. */
+const unlisted = ['driver-unavailable', 'telemetry-stale'];
+
 /** A stand-in that has no `-q -x`, or no query, tells less, and the look says what is missing. */
 const recorded: readonly {
   readonly what: string;
   readonly commands: () => readonly RecordedCommand[];
-  /** Whether the driver is believed to have said which GPUs there are. */
-  readonly answers: boolean;
-  readonly kinds: readonly string[];
   readonly gpus: number;
+  readonly slices: readonly string[];
+  readonly kinds: readonly string[];
 }[] = [
-  {
-    what: 'only -L',
-    commands: () => only('h100-mig-20260729', '-L'),
-    answers: false,
-    kinds: ['driver-unavailable', 'telemetry-stale'],
-    gpus: 0,
-  },
+  { what: 'only -L', commands: () => prickle('h100-mig-20260729', '-L'), gpus: 0, slices: [], kinds: unlisted },
   {
     what: 'only --query-gpu',
-    commands: () => only('h100-mig-20260729', '--query-gpu'),
-    answers: false,
-    kinds: ['driver-unavailable', 'telemetry-stale'],
-    gpus: 0,
+    commands: () => capture('h100-80gb-hbm3__590.48.01', '--query-gpu', '--help-query-gpu'),
+    gpus: 1,
+    slices: [],
+    kinds: ['telemetry-stale'],
   },
-  {
-    what: 'only -q -x, eight H100',
-    commands: () => ofXml('xml/k8s-test-infra-hw__qx-h100.xml'),
-    answers: false,
-    kinds: ['driver-unavailable', 'telemetry-stale'],
-    gpus: 0,
-  },
+  { what: 'only -q -x, eight H100', commands: () => ofXml('xml/k8s-test-infra-hw__qx-h100.xml'), gpus: 8, slices: [], kinds: [] },
   {
     what: 'H100, cut, without -q -x',
-    commands: () => ofPrickle('h100-mig-mixed-20260729'),
-    answers: false,
-    kinds: ['driver-unavailable', 'telemetry-stale'],
-    gpus: 0,
+    commands: () => prickle('h100-mig-mixed-20260729'),
+    gpus: 1,
+    slices: [],
+    kinds: ['telemetry-stale'],
   },
   {
     what: 'H100, cut, without its MIG listings',
-    commands: () => ofCapture('linux-x86_64__nvidia-h100-mig__590.48.01.txt'),
-    answers: false,
-    kinds: ['driver-unavailable', 'telemetry-stale'],
-    gpus: 0,
-  },
-  {
-    what: 'H100, whole',
-    commands: () => ofCapture('linux-x86_64__nvidia-h100-80gb-hbm3__590.48.01.txt'),
-    answers: true,
-    kinds: ['telemetry-stale'],
+    commands: () => capture('h100-mig__590.48.01'),
     gpus: 1,
+    slices: ['2g.20gb@0', '1g.10gb@2', '1g.10gb@3', '3g.40gb@4'],
+    kinds: [],
   },
-  {
-    what: 'RTX 2080 of a Windows machine, driver 610',
-    commands: () => ofCapture('windows-x86_64__nvidia-geforce-rtx-2080-super__610.62.txt'),
-    answers: true,
-    kinds: ['telemetry-stale'],
-    gpus: 1,
-  },
+  { what: 'H100, whole', commands: () => capture('h100-80gb-hbm3__590.48.01'), gpus: 1, slices: [], kinds: [] },
+  { what: 'RTX 2080, driver 610', commands: () => capture('nvidia-geforce-rtx-2080-super__610.62'), gpus: 1, slices: [], kinds: [] },
   {
     what: 'A100 of the days of driver 450',
     commands: () => ofTranscript('a100-pcie-40gb-r450-7x1g.txt'),
-    answers: false,
-    kinds: ['driver-unavailable', 'telemetry-stale'],
     gpus: 0,
+    slices: [],
+    kinds: unlisted,
   },
 ];
 
-function only(name: string, first: string): readonly RecordedCommand[] {
-  return ofPrickle(name).filter(({ args }) => args[0]?.startsWith(first));
+function prickle(name: string, ...first: readonly string[]): readonly RecordedCommand[] {
+  return onlyThose(ofPrickle(name), first);
+}
+
+function capture(name: string, ...first: readonly string[]): readonly RecordedCommand[] {
+  const file = fixturePaths('captures').find((path) => path.includes(`${name}.txt`)) ?? name;
+  return onlyThose(ofCapture(file), first);
+}
+
+function onlyThose(commands: readonly RecordedCommand[], first: readonly string[]): readonly RecordedCommand[] {
+  return first.length === 0 ? commands : commands.filter(({ args }) => first.some((start) => args[0]?.startsWith(start)));
 }
 
 describe('one look through a stand-in that knows', () => {
-  it.each(recorded)('$what', async ({ commands, answers, kinds: expected, gpus }) => {
+  it.each(recorded)('$what', async ({ commands, gpus, slices, kinds: expected }) => {
     const looked = await replayed(commands());
 
-    expect([looked.exitCode, looked.document.gpus.length]).toEqual([answers ? 0 : 1, gpus]);
-    expect(kinds(looked)).toEqual(expected);
+    const cut = looked.document.gpus.flatMap((gpu) => gpu.slices.map(({ profile, start }) => `${profile}@${start}`));
+    expect({ exitCode: looked.exitCode, gpus: looked.document.gpus.length, slices: cut, kinds: kinds(looked) }).toEqual({
+      exitCode: gpus > 0 ? 0 : 1,
+      gpus,
+      slices,
+      kinds: expected,
+    });
     for (const { detail } of looked.document.conditions) expect(detail).not.toMatch(/\n\s+at /);
   });
 
   it('tells what was measured in base units, and leaves out the rest', async () => {
-    const { document } = await replayed(ofCapture('linux-x86_64__nvidia-h100-80gb-hbm3__590.48.01.txt'));
+    const { document } = await replayed(capture('h100-80gb-hbm3__590.48.01'));
 
     expect(document).toMatchObject({ driverVersion: '590.48.01', processes: [] });
     const [gpu] = document.gpus;

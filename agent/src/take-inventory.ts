@@ -9,6 +9,9 @@ import { readObserverConfig } from './config.ts';
 import { ProcessTable } from './processes/process-table.ts';
 import { createSmiDriver } from './smi/driver.ts';
 
+/** Only the first round of a reader is waited for. */
+const readerPeriodMs = 60_000;
+
 /** The exit code: 0 when the driver said what there is, 1 when it did not. */
 export async function takeInventory(
   command: Extract<AgentCommand, { kind: 'inventory' }>,
@@ -23,7 +26,14 @@ export async function takeInventory(
   });
   const processes = new ProcessTable();
   const { answered, state } = await lookOnce(
-    { node: config.node, driver, nowMs: systemClock.nowMs, pidsByAllocation: () => processes.byAllocation([]) },
+    {
+      node: config.node,
+      driver,
+      telemetry: driver.telemetry({ periodMs: readerPeriodMs, detailPeriodMs: readerPeriodMs }),
+      limitMs: command.limitMs,
+      clock: systemClock,
+      pidsByAllocation: () => processes.byAllocation([]),
+    },
     new AbortController().signal,
   );
   const document = inventoryDocument(state);

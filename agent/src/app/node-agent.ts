@@ -7,8 +7,10 @@ import type { Order } from '#core/order';
 import { AllocationKeeper, type AllocationKeeperDeps } from './allocation-keeper.ts';
 import { GpuWorker } from './gpu-worker.ts';
 import { Holdings } from './holdings.ts';
-import { type AttributedProcess, type NodeState, nodeKey } from './node-state.ts';
+import { type NodeState, nodeKey } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Launched, type Ledger, type ProcessLauncher } from './ports.ts';
+import { sample } from './sampler.ts';
+import type { TelemetrySource } from './telemetry-source.ts';
 import { WakingLoop } from './waking-loop.ts';
 
 export interface NodeAgentDeps {
@@ -19,7 +21,8 @@ export interface NodeAgentDeps {
   readonly state: NodeState;
   readonly environment: AllocationKeeperDeps['environment'];
   readonly inventoryPeriodMs: number;
-  readonly samplePeriodMs: number;
+  readonly telemetry: TelemetrySource;
+  readonly detailPeriodMs: number;
   readonly prepareTimeoutMs: number;
   readonly strangersTimeoutMs: number;
   readonly log: (facts: object, message: string) => void;
@@ -38,7 +41,6 @@ export class NodeAgent {
   readonly #keeper: AllocationKeeper;
   readonly #keep: WakingLoop;
   readonly #inventory: Loop;
-  readonly #sampler: Loop;
   readonly #workers = new Map<GpuUuid, { readonly worker: GpuWorker; readonly loop: WakingLoop }>();
   readonly #running = new Set<Promise<void>>();
   #signal: AbortSignal | undefined;
@@ -64,7 +66,6 @@ export class NodeAgent {
       'looking after allocations failed',
     );
     this.#inventory = this.#loop((signal) => this.#lookAround(signal), deps.inventoryPeriodMs, 'listing the GPUs failed');
-    this.#sampler = this.#loop((signal) => this.#sample(signal), deps.samplePeriodMs, 'sampling the GPUs failed');
   }
 
   /** Accepts an order into the ledger, or says why not. Carrying it out is the loops' work. */
@@ -100,7 +101,8 @@ export class NodeAgent {
     // What an earlier agent started must be known before anything is cut.
     await this.#keeper.adopt();
     this.#signal = signal;
-    for (const loop of [this.#inventory, this.#keep, this.#sampler]) this.#track(loop.run(signal));
+    for (const loop of [this.#inventory, this.#keep]) this.#track(loop.run(signal));
+    this.#track(sample(this.#deps, signal));
     this.#ensureWorkers();
     await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
     await Promise.all(this.#running);
@@ -179,24 +181,6 @@ export class NodeAgent {
   #nudgeAll(): void {
     this.#nudgeWorkers();
     this.#keep.nudge();
-  }
-
-  async #sample(signal: AbortSignal): Promise<void> {
-    const { driver, launcher, clock, state } = this.#deps;
-    const readings = async (): Promise<void> => {
-      const taken = await driver.readings(signal);
-      state.readings.set({ atMs: clock.nowMs(), readings: taken });
-    };
-    const processes = async (): Promise<void> => {
-      const seen = await driver.observeProcesses(signal);
-      const byPid = new Map(
-        [...(await launcher.pidsByAllocation())].flatMap(([allocation, members]) => members.map((pid) => [pid, allocation] as const)),
-      );
-      const attributed = seen.map((process): AttributedProcess => ({ ...process, allocation: byPid.get(process.pid) }));
-      state.processes.set({ atMs: clock.nowMs(), processes: attributed });
-    };
-    const failures = (await Promise.allSettled([readings(), processes()])).filter((one) => one.status === 'rejected');
-    if (failures[0] !== undefined) throw failures[0].reason;
   }
 
   #loop(once: (signal: AbortSignal) => Promise<void>, periodMs: number, failureText: string): Loop {

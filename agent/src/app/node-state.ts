@@ -3,7 +3,9 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { Latest } from '@astrago/shared/runtime/latest';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { EnforcementClass } from '#core/order';
+import type { GpuSample, SliceSample } from '#core/telemetry/sample';
 import type { DriverFault, DriverFaultCode, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
+import type { TelemetryStatus } from './telemetry-source.ts';
 
 /** `observedAtMs` is when the driver last listed GPUs; 0 before it ever did. */
 export interface NodeSnapshot {
@@ -38,6 +40,12 @@ export class NodeState {
   readonly allocations = new Latest<readonly AllocationSnapshot[]>();
   readonly processes = new Latest<{ readonly atMs: number; readonly processes: readonly AttributedProcess[] }>();
   readonly readings = new Latest<{ readonly atMs: number; readonly readings: readonly Reading[] }>();
+  /** The newest round; a GPU that did not answer has none. */
+  readonly samples = new Latest<{ readonly atMs: number; readonly samples: ReadonlyMap<GpuUuid, GpuSample> }>();
+  /** Of all MIG slices; never set where the driver does not tell. */
+  readonly slices = new Latest<{ readonly atMs: number; readonly slices: readonly SliceSample[] }>();
+  /** How collecting goes; `undefined` before it was begun. */
+  telemetryStatus: () => TelemetryStatus | undefined = () => undefined;
 
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();
   /** GPUs the driver does not list. Their last facts stay, with a condition. */

@@ -29,6 +29,9 @@ export interface ObservedNode {
   readonly gpus: readonly ObservedGpu[];
 }
 
+/** How a process uses its GPU. A client of MPS does so through the server, which belongs to no client. */
+export type ProcessType = 'compute' | 'graphics' | 'compute-and-graphics' | 'mps-client' | 'mps-server';
+
 export interface ObservedProcess {
   readonly gpuUuid: GpuUuid;
   /** Absent on a GPU that is not cut. */
@@ -37,6 +40,8 @@ export interface ObservedProcess {
   readonly pid: number;
   readonly name: string;
   readonly usedMemoryMiB: number | undefined;
+  /** Absent where the driver does not tell. */
+  readonly type?: ProcessType | undefined;
 }
 
 /** A value that was not measured is absent. */

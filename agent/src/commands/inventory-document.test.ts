@@ -47,7 +47,7 @@ describe('the inventory document', () => {
           name: 'train',
           usedMemoryMiB: 1024,
           allocation: 'alloc_1',
-          type: 'C',
+          type: 'compute',
           pod: 'ns/p',
         },
         {
@@ -110,7 +110,7 @@ describe('the inventory document', () => {
         {
           pid: 7,
           name: 'train',
-          type: 'C',
+          type: 'compute',
           gpuUuid: uuid,
           gpuInstanceId: 1,
           computeInstanceId: 0,

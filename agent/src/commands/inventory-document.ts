@@ -4,7 +4,7 @@ import type { Profile } from '@astrago/shared/domain/mig/profile';
 import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
 import type { GpuSample, SliceSample } from '#core/telemetry/sample';
 import { type AttributedProcess, type NodeSnapshot, nodeKey } from '../app/node-state.ts';
-import type { ObservedGpu } from '../app/ports.ts';
+import type { ObservedGpu, ProcessType } from '../app/ports.ts';
 import { gpuReadings, sliceReadings } from './reading-names.ts';
 
 /** What was not printed, not measured or does not apply is absent; memory is in bytes and times are RFC 3339. */
@@ -62,8 +62,7 @@ interface SliceEntry {
 interface ProcessEntry {
   readonly pid: number;
   readonly name: string;
-  /** As the driver letters them: `C` computes, `G` draws, `M+C` is a client of MPS. */
-  readonly type?: string;
+  readonly type?: ProcessType;
   readonly gpuUuid: string;
   readonly gpuInstanceId?: number;
   readonly computeInstanceId?: number;
@@ -87,7 +86,7 @@ export interface InventoryState {
   readonly nowMs: number;
   /** `undefined` before the driver has said anything at all. */
   readonly inventory: NodeSnapshot | undefined;
-  readonly processes: readonly (AttributedProcess & { readonly type?: string | undefined; readonly pod?: string | undefined })[];
+  readonly processes: readonly (AttributedProcess & { readonly pod?: string | undefined })[];
   readonly samples: readonly GpuSample[];
   readonly sliceSamples: readonly SliceSample[];
 }

@@ -1,17 +1,31 @@
 // One look at everything, in the order in which an agent's loops would take it.
-import type { GpuSample } from '#core/telemetry/sample';
+import type { Clock } from '@astrago/shared/runtime/clock';
+import type { GpuSample, SliceSample } from '#core/telemetry/sample';
 import { type AttributedProcess, NodeState, nodeKey } from '../app/node-state.ts';
-import { DriverFault, type GpuDriver, type Reading } from '../app/ports.ts';
+import { DriverFault, type GpuDriver, type ObservedProcess, type Reading } from '../app/ports.ts';
+import type { TelemetrySource } from '../app/telemetry-source.ts';
+import { firstRounds } from './first-rounds.ts';
 import type { InventoryState } from './inventory-document.ts';
 
 export interface LookOnceDeps {
   readonly node: string;
-  readonly driver: GpuDriver;
-  readonly nowMs: () => number;
+  readonly driver: Pick<GpuDriver, 'observe' | 'observeProcesses' | 'readings'>;
+  readonly telemetry: TelemetrySource;
+  /** How long the readers may take for their first round. */
+  readonly limitMs: number;
+  readonly clock: Clock;
   /** Which pids belong to which allocation, as their processes say. */
   readonly pidsByAllocation: () => Promise<ReadonlyMap<string, readonly number[]>>;
 }
 
+interface Measured {
+  readonly processes: readonly ObservedProcess[];
+  readonly samples: readonly GpuSample[];
+  readonly sliceSamples: readonly SliceSample[];
+  readonly faults: readonly DriverFault[];
+}
+
+const nothing: Measured = { processes: [], samples: [], sliceSamples: [], faults: [] };
 const notStarted = 'install the NVIDIA driver, or name its nvidia-smi in ASTRAGO_NVIDIA_SMI';
 
 /** `answered` is whether the driver said what GPUs there are. Its faults are findings in the state; it throws only for `signal`. */
@@ -19,43 +33,50 @@ export async function lookOnce(
   deps: LookOnceDeps,
   signal: AbortSignal,
 ): Promise<{ readonly answered: boolean; readonly state: InventoryState }> {
-  const { driver, nowMs } = deps;
-  const state = new NodeState(nowMs);
-  let processes: readonly AttributedProcess[] = [];
-  let samples: readonly GpuSample[] = [];
-  const listing = await faultOf(async () => {
+  const { driver, clock } = deps;
+  const state = new NodeState(clock.nowMs);
+  const listing = await outcomeOf(async () => {
     const seen = await driver.observe(signal);
     state.setAll(seen.driverVersion, seen.gpus, state.moment);
+    return seen.gpus.length;
   });
-  if (listing !== undefined) {
-    state.noteFault(nodeKey, listing);
-    if (listing.cause instanceof Error && listing.code === 'driver-unavailable')
-      state.setCondition(nodeKey, 'driver-unavailable', `${listing.cause.message}; ${notStarted}`);
+  const fault = listing instanceof DriverFault ? listing : undefined;
+  if (fault !== undefined) {
+    state.noteFault(nodeKey, fault);
+    if (fault.cause instanceof Error && fault.code === 'driver-unavailable')
+      state.setCondition(nodeKey, 'driver-unavailable', `${fault.cause.message}; ${notStarted}`);
   }
   // One that hangs, or is not there, would only be waited for once more.
-  if (listing === undefined || listing.code === 'unreadable-output' || listing.code === 'failed') {
-    const asked = await Promise.all([
-      faultOf(async () => {
-        processes = await attributed(deps, signal);
-      }),
-      faultOf(async () => {
-        samples = (await driver.readings(signal)).map((reading) => sampleOf(reading, nowMs()));
-      }),
-    ]);
-    const faults = asked.filter((fault) => fault !== undefined);
-    // The GPUs are listed all the same: what is missing is only what is measured of them.
-    const hung = faults.find((fault) => fault.code === 'timed-out' || fault.code === 'busy-with-hung-command');
-    if (hung !== undefined) state.noteFault(nodeKey, hung);
-    else if (faults.length > 0) state.setCondition(nodeKey, 'telemetry-stale', faults.map((fault) => fault.message).join('; '));
-  }
+  const worthAsking = fault === undefined ? listing !== 0 : fault.code === 'unreadable-output' || fault.code === 'failed';
+  const measured = worthAsking ? await measure(deps, signal) : nothing;
+  // The GPUs are listed all the same: what is missing is only what is measured of them.
+  const hung = measured.faults.find(({ code }) => code === 'timed-out' || code === 'busy-with-hung-command');
+  if (hung !== undefined) state.noteFault(nodeKey, hung);
+  else if (measured.faults.length > 0)
+    state.setCondition(nodeKey, 'telemetry-stale', measured.faults.map(({ message }) => message).join('; '));
+  const { samples, sliceSamples } = measured;
+  const processes = await attributed(deps, measured.processes);
   return {
-    answered: listing === undefined,
-    state: { node: deps.node, nowMs: nowMs(), inventory: state.inventory.current, processes, samples, sliceSamples: [] },
+    answered: fault === undefined,
+    state: { node: deps.node, nowMs: clock.nowMs(), inventory: state.inventory.current, processes, samples, sliceSamples },
   };
 }
 
-async function attributed(deps: LookOnceDeps, signal: AbortSignal): Promise<readonly AttributedProcess[]> {
-  const seen = await deps.driver.observeProcesses(signal);
+/** By the agent's own readers; single commands tell less, and stand in for a reader that fails. */
+async function measure({ driver, telemetry, clock, limitMs }: LookOnceDeps, signal: AbortSignal): Promise<Measured> {
+  const { samples, details } = await firstRounds(telemetry, clock, limitMs, signal);
+  const taken =
+    samples ?? (await outcomeOf(async () => (await driver.readings(signal)).map((reading) => sampleOf(reading, clock.nowMs()))));
+  const processes = details?.processes ?? (await outcomeOf(() => driver.observeProcesses(signal)));
+  return {
+    processes: processes instanceof DriverFault ? [] : processes,
+    samples: taken instanceof DriverFault ? [] : taken,
+    sliceSamples: details?.slices ?? [],
+    faults: [taken, processes].filter((one) => one instanceof DriverFault),
+  };
+}
+
+async function attributed(deps: LookOnceDeps, seen: readonly ObservedProcess[]): Promise<readonly AttributedProcess[]> {
   // Reading every process of the machine is for those that use a GPU only.
   const owners = seen.length === 0 ? new Map<string, readonly number[]>() : await deps.pidsByAllocation();
   const byPid = new Map([...owners].flatMap(([allocation, pids]) => pids.map((pid) => [pid, allocation] as const)));
@@ -76,10 +97,9 @@ function sampleOf(reading: Reading, atMs: number): GpuSample {
   };
 }
 
-async function faultOf(work: () => Promise<void>): Promise<DriverFault | undefined> {
+async function outcomeOf<T>(work: () => Promise<T>): Promise<T | DriverFault> {
   try {
-    await work();
-    return undefined;
+    return await work();
   } catch (thrown) {
     if (thrown instanceof DriverFault) return thrown;
     throw thrown;

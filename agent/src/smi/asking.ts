@@ -4,6 +4,7 @@ import { classify, codeOf, type Verdict } from './classify.ts';
 import { type CommandEnd, type CommandKind, type CommandSurroundings, runCommand } from './command.ts';
 import { type Claim, Lanes } from './lanes.ts';
 import type { Parsed } from './parsed.ts';
+import { Residents } from './residents.ts';
 
 /** Told of every command that was asked for, the refused ones included; for metrics. Must not throw. */
 export interface CommandObservation {
@@ -34,18 +35,25 @@ const outputMax = 2_000;
 
 /** Runs commands in their lanes and turns what they print into answers or {@link DriverFault}. */
 export class Asking {
-  readonly #around: CommandSurroundings;
+  readonly around: CommandSurroundings;
+  /** Long-running readers, which step aside for a change that has to be alone. */
+  readonly residents = new Residents();
   readonly #onCommand: (observation: CommandObservation) => void;
   readonly #lanes: Lanes;
 
   constructor(deps: { readonly around: CommandSurroundings; readonly onCommand: (observation: CommandObservation) => void }) {
-    this.#around = deps.around;
+    this.around = deps.around;
     this.#onCommand = deps.onCommand;
     this.#lanes = new Lanes({ clock: deps.around.clock, patienceMs: deps.around.limits.patienceMs });
   }
 
   get hungCount(): number {
     return this.#lanes.hungCount;
+  }
+
+  /** Counts a reader of all GPUs as hung until `gone` settles. */
+  abandon(gone: Promise<void>): void {
+    this.#lanes.abandon({ gpu: 'all', manner: 'look' }, gone);
   }
 
   /** Asks again once when the answer cannot be read: listings are known to fail now and then. */
@@ -92,7 +100,7 @@ export class Asking {
     signal: AbortSignal,
     answer: (exitCode: number | undefined, stdout: string, stderr: string) => T,
   ): Promise<T> {
-    const startMs = this.#around.clock.elapsedMs();
+    const startMs = this.around.clock.elapsedMs();
     let outcome: CommandObservation['outcome'] = 'failed';
     try {
       if ((await this.#lanes.enter(claim, signal)) === 'hung') throw faultOf('busy-with-hung-command', args);
@@ -111,7 +119,7 @@ export class Asking {
       else if (signal.aborted) outcome = 'aborted';
       throw thrown;
     } finally {
-      this.#onCommand({ kind, ms: this.#around.clock.elapsedMs() - startMs, outcome });
+      this.#onCommand({ kind, ms: this.around.clock.elapsedMs() - startMs, outcome });
     }
   }
 
@@ -120,9 +128,16 @@ export class Asking {
     claim: Claim,
     signal: AbortSignal,
   ): Promise<CommandEnd> {
-    const end = await runCommand(request, this.#around, signal);
-    if (end.kind === 'abandoned' && !end.ended) this.#lanes.abandon(claim, end.gone);
-    else this.#lanes.leave(claim);
+    const resume = claim.manner === 'alone' ? await this.residents.stepAside() : undefined;
+    const end = await runCommand(request, this.around, signal);
+    if (end.kind === 'abandoned' && !end.ended) {
+      this.#lanes.abandon(claim, end.gone);
+      // It may still be at work, and needs the GPUs for itself until it is gone or can be given up.
+      if (resume !== undefined) void Promise.race([end.gone, this.around.clock.sleep(this.around.limits.resetMs)]).then(resume);
+    } else {
+      this.#lanes.leave(claim);
+      resume?.();
+    }
     return end;
   }
 }

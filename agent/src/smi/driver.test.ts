@@ -240,8 +240,16 @@ describe('observing', () => {
     using smi = mixed({ '-q -x': { stdout: log } });
 
     expect(await driverOf(smi).observeProcesses(signal)).toEqual([
-      { gpuUuid: h100, gpuInstanceId: 2, computeInstanceId: 2, pid: 7, name: '/a & b', usedMemoryMiB: 2296 },
-      { gpuUuid: h100, gpuInstanceId: undefined, computeInstanceId: undefined, pid: 8, name: '/a & b', usedMemoryMiB: undefined },
+      { gpuUuid: h100, gpuInstanceId: 2, computeInstanceId: 2, pid: 7, name: '/a & b', usedMemoryMiB: 2296, type: 'compute' },
+      {
+        gpuUuid: h100,
+        gpuInstanceId: undefined,
+        computeInstanceId: undefined,
+        pid: 8,
+        name: '/a & b',
+        usedMemoryMiB: undefined,
+        type: 'mps-client',
+      },
     ]);
   });
 });

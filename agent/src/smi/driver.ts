@@ -11,13 +11,17 @@ import {
   type ObservedProcess,
   type Reading,
 } from '../app/ports.ts';
+import type { TelemetrySource } from '../app/telemetry-source.ts';
 import { allOrEach } from './all-or-each.ts';
+import { askLog } from './ask-log.ts';
 import { Asking, type CommandObservation } from './asking.ts';
 import { type CommandLimits, defaultLimits } from './command.ts';
-import { Looking, noDevices } from './looking.ts';
-import { type LoggedProcess, parseDeviceLog } from './parse-device-log.ts';
+import { loggedProcesses } from './device-processes.ts';
+import { FieldBook } from './field-book.ts';
+import { Looking } from './looking.ts';
 import { parseReadings, readingFields } from './readings.ts';
 import { oneGpu, type Scope } from './scope.ts';
+import { createTelemetry, type TelemetryOptions } from './telemetry.ts';
 
 export interface SmiDriverOptions {
   /** Path or name of nvidia-smi. */
@@ -36,6 +40,8 @@ const defaultEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/us
 export interface SmiDriver extends GpuDriver {
   /** Commands that were given up and whose process is still there. */
   hungCommands(): number;
+  /** Long-running readers of the same driver, which step aside for its changes. */
+  telemetry(options: TelemetryOptions): TelemetrySource;
 }
 
 /**
@@ -63,13 +69,19 @@ export function createSmiDriver(options: SmiDriverOptions): SmiDriver {
 
 class Driver implements SmiDriver {
   readonly #asking: Asking;
+  readonly #fields: FieldBook;
   readonly #looking: Looking;
   /** From the last listing of all GPUs that worked. */
   #known: ReadonlyMap<GpuUuid, number> = new Map();
 
   constructor(asking: Asking) {
     this.#asking = asking;
-    this.#looking = new Looking(asking);
+    this.#fields = new FieldBook(asking);
+    this.#looking = new Looking(asking, this.#fields);
+  }
+
+  telemetry(options: TelemetryOptions): TelemetrySource {
+    return createTelemetry({ ...options, asking: this.#asking, fields: this.#fields, known: () => this.#known });
   }
 
   hungCommands(): number {
@@ -98,30 +110,10 @@ class Driver implements SmiDriver {
   async observeProcesses(signal: AbortSignal): Promise<readonly ObservedProcess[]> {
     const logged = await allOrEach(
       this.#known,
-      async (scope) =>
-        (
-          await this.#asking.ask(
-            {
-              args: [...scope.select, '-q', '-x'],
-              gpu: scope.gpu,
-              read: parseDeviceLog,
-              none: { text: noDevices, value: { driverVersion: undefined, gpus: [] } },
-            },
-            signal,
-          )
-        ).gpus,
+      async (scope) => (await askLog(this.#asking, scope, signal)).gpus,
       (own, gpu) => own.uuid === gpu,
     );
-    return logged.flatMap((gpu) =>
-      gpu.processes.filter(computes).map((own) => ({
-        gpuUuid: gpu.uuid,
-        gpuInstanceId: own.gpuInstanceId,
-        computeInstanceId: own.computeInstanceId,
-        pid: own.pid,
-        name: own.name,
-        usedMemoryMiB: own.usedMemoryMiB,
-      })),
-    );
+    return loggedProcesses(logged);
   }
 
   async readings(signal: AbortSignal): Promise<readonly Reading[]> {
@@ -173,9 +165,4 @@ class Driver implements SmiDriver {
 
 function notListed(gpu: GpuUuid): DriverFault {
   return new DriverFault('gpu-lost', { command: ['-i', gpu], output: 'the driver does not list it' });
-}
-
-/** A display server only draws. What has no type might compute. */
-function computes(process: LoggedProcess): boolean {
-  return process.type === undefined || process.type.includes('C');
 }

@@ -1,19 +1,20 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
 import { DriverFault, type ObservedGpu } from '../app/ports.ts';
-import { type Asking, isHang } from './asking.ts';
+import { askLog, isRefusal, noDevices } from './ask-log.ts';
+import type { Asking } from './asking.ts';
+import type { FieldBook } from './field-book.ts';
 import { factFields, type GpuFacts, parseGpuFacts } from './gpu-facts.ts';
+import { inferSlices } from './infer-slices.ts';
+import { factsOfListed, factsOfLog } from './other-facts.ts';
 import { parseComputeInstances } from './parse-compute-instances.ts';
 import { noInstances, parseGpuInstances } from './parse-gpu-instances.ts';
 import { parseGpuList } from './parse-gpu-list.ts';
-import { parseQueryFields } from './parse-query-fields.ts';
 import type { Parsed } from './parsed.ts';
 import { ProfileBook } from './profile-book.ts';
-import { rowsOf, type Scope } from './scope.ts';
+import { allGpus, rowsOf, type Scope } from './scope.ts';
 import { joinSlices } from './slices.ts';
 
-/** How nvidia-smi says, with an error exit, that it runs and there is no GPU. */
-export const noDevices = /No devices were found/i;
 const unknownField = /is not a valid field to query/i;
 
 export interface SeenGpu {
@@ -25,10 +26,13 @@ export interface SeenGpu {
 export class Looking {
   readonly #asking: Asking;
   readonly #book: ProfileBook;
-  #fields: ReadonlySet<string> | undefined;
+  readonly #fields: FieldBook;
+  /** `mig` is known to this nvidia-smi. When it fails now and then, what was inferred must not stand in for its word. */
+  #migAnswers = false;
 
-  constructor(asking: Asking) {
+  constructor(asking: Asking, fields: FieldBook) {
     this.#asking = asking;
+    this.#fields = fields;
     this.#book = new ProfileBook(asking);
   }
 
@@ -57,8 +61,29 @@ export class Looking {
     }));
   }
 
+  /** By `--query-gpu`; where that is refused what the log or, without a word on MIG, the list says. */
   async facts(scope: Scope, signal: AbortSignal): Promise<readonly GpuFacts[]> {
-    return await this.query(scope, factFields, parseGpuFacts, signal);
+    try {
+      return await this.query(scope, factFields, parseGpuFacts, signal);
+    } catch (fault) {
+      if (!(fault instanceof DriverFault) || !isRefusal(fault) || signal.aborted) throw fault;
+      return await this.#factsOtherwise(scope, fault, signal);
+    }
+  }
+
+  async #factsOtherwise(scope: Scope, refused: DriverFault, signal: AbortSignal): Promise<readonly GpuFacts[]> {
+    // Neither numbers the one GPU that was asked about as the others are numbered, so all are asked about.
+    try {
+      return factsOfLog(await askLog(this.#asking, allGpus, signal)).filter((own) => isIn(scope, own));
+    } catch (fault) {
+      if (!(fault instanceof DriverFault) || !isRefusal(fault) || refused.code === 'unreadable-output') throw refused;
+    }
+    try {
+      const listed = await this.#asking.ask({ args: ['-L'], gpu: 'all', read: parseGpuList }, signal);
+      return listed.map(factsOfListed).filter((own) => isIn(scope, own));
+    } catch {
+      throw refused;
+    }
   }
 
   /** The id that `-cgi` takes for a profile of this GPU. */
@@ -77,13 +102,17 @@ export class Looking {
     read: (text: string, fields: readonly Field[]) => Parsed<readonly T[]>,
     signal: AbortSignal,
   ): Promise<readonly T[]> {
-    try {
-      return await this.#queryKnown(scope, fields, read, signal);
-    } catch (fault) {
-      // The driver was exchanged under us.
-      if (!(fault instanceof DriverFault) || !unknownField.test(fault.output) || this.#fields === undefined) throw fault;
-      this.#fields = undefined;
-      return await this.#queryKnown(scope, fields, read, signal);
+    let forgot = false;
+    for (;;) {
+      try {
+        return await this.#queryKnown(scope, fields, read, signal);
+      } catch (fault) {
+        if (!(fault instanceof DriverFault) || !unknownField.test(fault.output) || signal.aborted) throw fault;
+        // The driver was exchanged under us, or does not know what its help text says.
+        if (!forgot && this.#fields.isRead) this.#fields.forget();
+        else if (!this.#fields.learn(fault.output)) throw fault;
+        forgot = true;
+      }
     }
   }
 
@@ -93,8 +122,8 @@ export class Looking {
     read: (text: string, fields: readonly Field[]) => Parsed<readonly T[]>,
     signal: AbortSignal,
   ): Promise<readonly T[]> {
-    const offered = await this.#offeredFields(scope, signal);
-    const known = offered === undefined ? fields : fields.filter((field) => offered.has(field));
+    await this.#fields.offered(scope, signal);
+    const known = fields.filter((field) => this.#fields.knows(field));
     return await this.#asking.ask(
       {
         args: [...scope.select, `--query-gpu=${known.join(',')}`, '--format=csv,noheader,nounits'],
@@ -106,24 +135,40 @@ export class Looking {
     );
   }
 
-  /** Absent when the help text cannot be had; then every field is asked for, and that answer tells what is wrong. */
-  async #offeredFields(scope: Scope, signal: AbortSignal): Promise<ReadonlySet<string> | undefined> {
-    if (this.#fields !== undefined) return this.#fields;
-    try {
-      this.#fields = await this.#asking.ask({ args: ['--help-query-gpu'], gpu: scope.gpu, read: parseQueryFields }, signal);
-    } catch (fault) {
-      if (!(fault instanceof DriverFault) || isHang(fault)) throw fault;
-    }
-    return this.#fields;
-  }
-
   /** Looks a second time when the listings contradict each other: something changed between them. */
   async #slices(scope: Scope, gpus: readonly GpuFacts[], signal: AbortSignal): Promise<ReadonlyMap<GpuUuid, readonly LiveSlice[]>> {
     if (gpus.length === 0) return new Map();
-    const first = await this.#slicesOnce(scope, gpus, signal);
-    const answer = first.kind === 'parsed' ? first : await this.#slicesOnce(scope, gpus, signal);
-    if (answer.kind === 'parsed') return answer.value;
-    throw new DriverFault('unreadable-output', { command: ['mig', ...scope.select, '-lgi'], output: `${answer.reason}: ${answer.line}` });
+    try {
+      const first = await this.#slicesOnce(scope, gpus, signal);
+      const answer = first.kind === 'parsed' ? first : await this.#slicesOnce(scope, gpus, signal);
+      if (answer.kind === 'parsed') return answer.value;
+      throw new DriverFault('unreadable-output', { command: ['mig', ...scope.select, '-lgi'], output: `${answer.reason}: ${answer.line}` });
+    } catch (fault) {
+      if (!(fault instanceof DriverFault) || fault.code !== 'failed' || this.#migAnswers || signal.aborted) throw fault;
+      return await this.#slicesOtherwise(gpus, fault, signal);
+    }
+  }
+
+  /** Where `mig` is refused: GPU and compute instances from the log, names from the list, places from the numbers of the instances. */
+  async #slicesOtherwise(
+    gpus: readonly GpuFacts[],
+    refused: DriverFault,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<GpuUuid, readonly LiveSlice[]>> {
+    try {
+      const log = await askLog(this.#asking, allGpus, signal);
+      const listed = await this.#asking.ask({ args: ['-L'], gpu: 'all', read: parseGpuList }, signal);
+      const found = new Map<GpuUuid, readonly LiveSlice[]>();
+      for (const { uuid, model } of gpus) {
+        const logged = log.gpus.find((own) => own.uuid === uuid)?.migDevices ?? [];
+        const slices = inferSlices(model, logged, listed.find((own) => own.uuid === uuid)?.devices ?? []);
+        if (slices === undefined) throw refused;
+        found.set(uuid, slices);
+      }
+      return found;
+    } catch {
+      throw refused;
+    }
   }
 
   async #slicesOnce(
@@ -134,6 +179,7 @@ export class Looking {
     const { gpu, select } = scope;
     const none = { text: noInstances, value: [] };
     const gpuInstances = await this.#asking.ask({ args: ['mig', ...select, '-lgi'], gpu, read: parseGpuInstances, none }, signal);
+    this.#migAnswers = true;
     const found = new Map<GpuUuid, readonly LiveSlice[]>();
     if (gpuInstances.length === 0) return { kind: 'parsed', value: found };
     const computeInstances = await this.#asking.ask({ args: ['mig', ...select, '-lci'], gpu, read: parseComputeInstances, none }, signal);
@@ -147,4 +193,8 @@ export class Looking {
     }
     return { kind: 'parsed', value: found };
   }
+}
+
+function isIn(scope: Scope, facts: GpuFacts): boolean {
+  return scope.gpu === 'all' || scope.gpu === facts.uuid;
 }

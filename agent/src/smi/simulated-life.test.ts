@@ -8,9 +8,12 @@ import { gridOf, type MigGrid } from '@astrago/shared/domain/mig/grid';
 import { formatLayout, isLegal } from '@astrago/shared/domain/mig/layout';
 import { type ProfileName, parseProfileName } from '@astrago/shared/domain/mig/profile';
 import { createMachine } from '@astrago/sim';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { DriverFault, type ObservedGpu } from '../app/ports.ts';
 import { createSmiDriver, type SmiDriver } from './driver.ts';
+
+// Real processes, a whole life of them, on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 180_000 });
 
 const signal = new AbortController().signal;
 

@@ -82,7 +82,7 @@ export class NodeBench implements AsyncDisposable {
       onExit: () => this.agent.nudge(),
     });
     const limits = this.#options.limits;
-    const driver: GpuDriver = createSmiDriver({
+    const driver = createSmiDriver({
       program: this.scratch.path('machine', 'bin', 'nvidia-smi'),
       ...(limits === undefined ? {} : { limits }),
     });
@@ -101,7 +101,8 @@ export class NodeBench implements AsyncDisposable {
           workspace: allocation.workspace,
         }),
       inventoryPeriodMs: 300,
-      samplePeriodMs: 1000,
+      telemetry: driver.telemetry({ periodMs: 1000, detailPeriodMs: 1000 }),
+      detailPeriodMs: 1000,
       prepareTimeoutMs: 100_000,
       strangersTimeoutMs: 1500,
       log: () => undefined,

@@ -45,9 +45,9 @@ export function ofPrickle(name: string): readonly RecordedCommand[] {
   ];
 }
 
-/** A capture of one machine, cut at its commands; of a command that was taken twice, the first. */
+/** A capture of one machine, `captures/...`, cut at its commands; of a command that was taken twice, the first. */
 export function ofCapture(file: string): readonly RecordedCommand[] {
-  return sections(`captures/${file}`).flatMap(({ command, text }) => {
+  return sections(file).flatMap(({ command, text }) => {
     const words = command.split(' ').filter((word) => word !== '');
     return words[0] === 'nvidia-smi' ? [{ args: words.slice(1), stdout: text }] : [];
   });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type ArchivedFile, ustar } from './ustar.ts';
@@ -22,6 +22,8 @@ export async function writeBundle(files: readonly ArchivedFile[], target: string
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
     if (code === 'EEXIST') throw new Error(`${target} is there already; name another file`, { cause });
+    // A full disk must not be kept full by what could not be written.
+    if (code === 'ENOSPC' || code === 'EIO') await rm(target, { force: true }).catch(() => undefined);
     if (code === 'EISDIR') throw new Error(`${target} is a directory; end its name in a slash to write there`, { cause });
     throw new Error(`${target} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }

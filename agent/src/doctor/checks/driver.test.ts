@@ -126,6 +126,13 @@ describe('the driver', () => {
     );
   });
 
+  it('that hangs in the listing of its slices is a problem', async () => {
+    const driver = { observe: () => Promise.reject(new DriverFault('timed-out', { command: ['mig', '-lgi'] })) };
+    expect(lines(await checkDriver(machine({ smi: answering(fine).smi, driver }))).at(-1)).toBe(
+      'problem mig: a listing does not end (timed-out: nvidia-smi mig -lgi)',
+    );
+  });
+
   it('that knows few commands gives what it can', async () => {
     const driver = { observe: () => Promise.reject(new DriverFault('failed', { command: ['--query-gpu'], output: 'not recognized' })) };
     expect(lines(await checkDriver(machine({ smi: answering({ '-L': ended(listing) }).smi, driver })))).toEqual([

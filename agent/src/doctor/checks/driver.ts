@@ -150,6 +150,8 @@ async function checkMig({ driver }: Surroundings): Promise<Finding> {
     seen = (await driver.observe(new AbortController().signal)).gpus;
   } catch (fault) {
     if (!(fault instanceof DriverFault)) throw fault;
+    if (fault.code === 'timed-out' || fault.code === 'busy-with-hung-command')
+      return problem('mig', `a listing does not end (${firstLine(fault.message)})`, look);
     return unknown('mig', `the GPUs could not be listed (${firstLine(fault.message)})`);
   }
   const indexes = (some: (gpu: ObservedGpu) => boolean): readonly string[] => seen.filter(some).map((gpu) => String(gpu.index));

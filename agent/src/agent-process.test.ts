@@ -63,6 +63,7 @@ function start(more: Readonly<Record<string, string>> = {}): Started {
       ASTRAGO_CONTROLLER_ADDRESS: '127.0.0.1:1',
       ASTRAGO_NVIDIA_SMI: scratch.path('machine', 'bin', 'nvidia-smi'),
       ASTRAGO_METRICS_BIND: '127.0.0.1:0',
+      ASTRAGO_KERNEL_LOG: scratch.path('kmsg'),
       ASTRAGO_SECRET_OF_THE_AGENT: 'hidden',
       SECRET_OF_THE_AGENT: 'hidden',
       ...more,

@@ -1,15 +1,23 @@
 // The composition root of the agent: builds every adapter and runs the loops.
 
 import { mkdir } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
 import { Loop } from '@astrago/shared/runtime/loop';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
+import { tellingResets } from './app/health-resets.ts';
+import { HealthWatch } from './app/health-watch.ts';
+import { HostTelemetry } from './app/host-telemetry.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState, nodeKey } from './app/node-state.ts';
+import { Collectors } from './app/telemetry-status.ts';
 import type { AgentConfig } from './config.ts';
+import { hostReader } from './host/host-reader.ts';
+import { openKernelLog } from './kernel-log/kernel-log.ts';
+import { openResetMemory } from './kernel-log/reset-memory.ts';
 import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
@@ -51,13 +59,33 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
         tell: (kind, detail) => state.setCondition(nodeKey, kind, detail),
       }),
     );
+    const collectors = new Collectors(clock);
+    const host =
+      config.hostPeriodMs === undefined
+        ? undefined
+        : new HostTelemetry({
+            reader: hostReader(),
+            clock,
+            collectors,
+            periodMs: config.hostPeriodMs,
+            log: (facts, message) => log.warn(facts, message),
+          });
     const metrics = new AgentMetrics({
       node: config.node,
       version: agentVersion,
       state,
       clock,
-      samplePeriodMs: config.samplePeriodMs,
-      inventoryPeriodMs: config.inventoryPeriodMs,
+      periodsMs: {
+        inventory: config.inventoryPeriodMs,
+        sample: config.samplePeriodMs,
+        detail: config.detailPeriodMs,
+        host: config.hostPeriodMs ?? 0,
+      },
+      order: () => ledger.order,
+      collectors,
+      telemetry: () => state.telemetryStatus(),
+      host: host?.latest,
+      compatibility: config.metricsCompatibility,
     });
     const environmentOf = (
       allocation: { readonly id: string; readonly workload: string; readonly workspace: string },
@@ -70,17 +98,21 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       environment: config.workloadEnvironment,
       onExit: () => agent.nudge(),
     });
-    const driver = createSmiDriver({
-      program: config.nvidiaSmi,
-      environment: config.workloadEnvironment,
-      onCommand: (sample) => metrics.onCommand(sample),
-    });
+    const driver = tellingResets(
+      createSmiDriver({
+        program: config.nvidiaSmi,
+        environment: config.workloadEnvironment,
+        onCommand: (sample) => metrics.onCommand(sample),
+      }),
+      (gpu) => health.noteReset(gpu),
+    );
     const agent: NodeAgent = new NodeAgent({
       driver,
       ledger,
       launcher,
       clock,
       state,
+      collectors,
       environment: (allocation, visible) =>
         environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
       inventoryPeriodMs: config.inventoryPeriodMs,
@@ -88,6 +120,22 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       detailPeriodMs: config.detailPeriodMs,
       prepareTimeoutMs: config.prepareTimeoutMs,
       strangersTimeoutMs: config.strangersTimeoutMs,
+      log: (facts, message) => log.warn(facts, message),
+    });
+    const uptimeMs = (): number => uptime() * 1000;
+    const health: HealthWatch = new HealthWatch({
+      state,
+      kernelLog: closers.use(openKernelLog({ path: config.kernelLog, uptimeMs })),
+      resets: await openResetMemory({
+        file: join(config.dataDirectory, 'gpu-resets.json'),
+        bootId,
+        uptimeMs,
+        log: (facts, message) => log.warn(facts, message),
+      }),
+      clock,
+      order: () => agent.order,
+      samplePeriodMs: config.samplePeriodMs,
+      driftAfterMs: config.driftAfterMs,
       log: (facts, message) => log.warn(facts, message),
     });
     const link =
@@ -106,7 +154,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
           );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
-    const loops = agent.run(ending.signal);
+    const loops = Promise.all([agent.run(ending.signal), host?.run(ending.signal), health.run(ending.signal)]);
     const beats = link?.beat(ending.signal);
     const probing = new Loop({
       once: () => ledger.probe(),

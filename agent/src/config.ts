@@ -20,15 +20,23 @@ export interface AgentConfig {
   readonly controller: ControllerConfig | undefined;
   readonly nvidiaSmi: string;
   readonly metricsBind: string;
+  /** Beside our own names those of another exporter. Absent: ours alone. */
+  readonly metricsCompatibility: { readonly set: 'dcgm'; readonly hostnameLabel: 'hostname' | 'Hostname' } | undefined;
   readonly cpuMilli: number;
   readonly memoryMiB: number;
   readonly inventoryPeriodMs: number;
   readonly samplePeriodMs: number;
   /** Between two looks at processes, slices and what only the whole log of the driver has. */
   readonly detailPeriodMs: number;
+  /** Absent: the host is not measured, because something else on the node does. */
+  readonly hostPeriodMs: number | undefined;
   readonly prepareTimeoutMs: number;
   /** How long processes of strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
+  /** How long a layout may stand still on its way to what was ordered before it counts as drifted. */
+  readonly driftAfterMs: number;
+  /** Where the kernel's log is read; a file with lines of the same kind does as well. */
+  readonly kernelLog: string;
   readonly bootIdFile: string;
   readonly logLevel: string;
   /** What workloads inherit of the agent's own environment. */
@@ -64,19 +72,27 @@ function readCommonConfig(environment: Environment, flags: MetricsFlags): Omit<A
     node: nodeName(environment),
     nvidiaSmi: environment['ASTRAGO_NVIDIA_SMI'] ?? 'nvidia-smi',
     metricsBind: metricsBind(environment, flags),
+    metricsCompatibility:
+      oneOf(environment, 'ASTRAGO_METRICS_COMPATIBILITY', ['none', 'dcgm']) === 'none'
+        ? undefined
+        : { set: 'dcgm', hostnameLabel: oneOf(environment, 'ASTRAGO_METRICS_HOSTNAME_LABEL', ['hostname', 'Hostname']) },
     cpuMilli: whole(environment, 'ASTRAGO_CPU_MILLI', availableParallelism() * 1000),
     memoryMiB: whole(environment, 'ASTRAGO_MEMORY_MIB', Math.floor(totalmem() / 2 ** 20)),
     inventoryPeriodMs: whole(environment, 'ASTRAGO_INVENTORY_PERIOD_MS', 10_000),
     samplePeriodMs: whole(environment, 'ASTRAGO_SAMPLE_PERIOD_MS', 10_000),
     detailPeriodMs: whole(environment, 'ASTRAGO_DETAIL_PERIOD_MS', 10_000),
+    hostPeriodMs:
+      oneOf(environment, 'ASTRAGO_HOST_METRICS', ['on', 'off']) === 'off'
+        ? undefined
+        : whole(environment, 'ASTRAGO_HOST_PERIOD_MS', 15_000),
     prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
     strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
+    driftAfterMs: whole(environment, 'ASTRAGO_DRIFT_AFTER_MS', 60_000),
+    kernelLog: environment['ASTRAGO_KERNEL_LOG'] ?? '/dev/kmsg',
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
-    workloadEnvironment: Object.fromEntries(
-      inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
-    ),
+    workloadEnvironment: toolEnvironment(environment),
   };
 }
 
@@ -92,59 +108,28 @@ function readControllerConfig(environment: Environment): ControllerConfig {
   };
 }
 
-/** What the commands that look once and end need; nothing has to be set. */
-export interface ObserverConfig {
-  readonly node: string;
-  readonly nvidiaSmi: string;
-  /** For the commands that are started. */
-  readonly environment: Readonly<Record<string, string>>;
+/** What the tools that are started inherit. */
+export function toolEnvironment(environment: Environment): Readonly<Record<string, string>> {
+  return Object.fromEntries(inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));
 }
 
-export function readObserverConfig(environment: Environment): ObserverConfig {
-  const { node, nvidiaSmi, workloadEnvironment } = readCommonConfig(environment, noFlags);
-  return { node, nvidiaSmi, environment: workloadEnvironment };
-}
-
-/** What the doctor examines. Unlike the agent it takes a node as it is: what is not set is absent, and a finding. */
-export interface DoctorConfig extends ObserverConfig {
-  readonly dataDirectory: string | undefined;
-  readonly joinAddress: string | undefined;
-  readonly controllerAddress: string | undefined;
-  readonly metricsBind: string;
-  /** Path or name of the MPS control program. */
-  readonly mpsControl: string;
-  readonly mpsDirectory: string | undefined;
-  /** Names of our settings that are set, with the values of those that can hold no secret and no name of a place. */
-  readonly settings: readonly { readonly name: string; readonly value: string | undefined }[];
-}
-
-const harmless = /^ASTRAGO_(\w+_MS|CPU_MILLI|MEMORY_MIB|LOG_LEVEL)$/;
-
-export function readDoctorConfig(environment: Environment): DoctorConfig {
-  const given = (name: string): string | undefined => (environment[name] === '' ? undefined : environment[name]);
-  return {
-    ...readObserverConfig(environment),
-    dataDirectory: given('ASTRAGO_AGENT_DATA'),
-    joinAddress: given('ASTRAGO_JOIN_ADDRESS'),
-    controllerAddress: given('ASTRAGO_CONTROLLER_ADDRESS'),
-    metricsBind: metricsBind(environment, noFlags),
-    mpsControl: given('ASTRAGO_NVIDIA_CUDA_MPS_CONTROL') ?? 'nvidia-cuda-mps-control',
-    mpsDirectory: given('ASTRAGO_MPS_DIRECTORY'),
-    settings: Object.keys(environment)
-      .filter((name) => name.startsWith('ASTRAGO_'))
-      .sort()
-      .map((name) => ({ name, value: harmless.test(name) ? environment[name] : undefined })),
-  };
-}
-
-function nodeName(environment: Environment): string {
+export function nodeName(environment: Environment): string {
   return environment['ASTRAGO_NODE_NAME'] ?? hostname().toLowerCase();
 }
 
-function metricsBind(environment: Environment, flags: MetricsFlags): string {
+/** host:port of `/metrics`, where flags go before the setting. */
+export function metricsBind(environment: Environment, flags: MetricsFlags = noFlags): string {
   const { host, port } = splitAddress(environment['ASTRAGO_METRICS_BIND'] ?? '127.0.0.1:9410');
   const chosen = flags.host ?? host;
   return `${chosen.includes(':') ? `[${chosen}]` : chosen}:${flags.port ?? port}`;
+}
+
+/** One of a closed list, the first where it is not set. */
+function oneOf<const Value extends string>(environment: Environment, name: string, values: readonly [Value, ...Value[]]): Value {
+  const text = environment[name] ?? values[0];
+  const found = values.find((value) => value === text);
+  if (found === undefined) throw new Error(`${name} must be ${values.join(' or ')}, not ${JSON.stringify(text)}`);
+  return found;
 }
 
 export function isWildcard(host: string): boolean {

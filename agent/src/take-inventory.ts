@@ -5,7 +5,7 @@ import type { AgentCommand } from './commands/command-line.ts';
 import { inventoryDocument } from './commands/inventory-document.ts';
 import { inventoryTable } from './commands/inventory-table.ts';
 import { lookOnce } from './commands/look-once.ts';
-import { readObserverConfig } from './config.ts';
+import { readObserverConfig } from './look-config.ts';
 import { ProcessTable } from './processes/process-table.ts';
 import { createSmiDriver } from './smi/driver.ts';
 

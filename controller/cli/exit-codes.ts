@@ -28,6 +28,7 @@ export const exitCodeOfProblem: Readonly<Record<ProblemCode, ExitCode>> = {
   'impossible-layout': exitCodes.refused,
   'too-many-requests': exitCodes.failed,
   internal: exitCodes.failed,
+  'agent-unreachable': exitCodes.failed,
   unavailable: exitCodes.failed,
 };
 

@@ -62,6 +62,7 @@ describe('astrago', () => {
     'impossible-layout': 5,
     'too-many-requests': 1,
     internal: 1,
+    'agent-unreachable': 1,
     unavailable: 1,
   };
   it.each(Object.keys(problemCodes).filter((code) => code !== 'too-many-requests') as ProblemCode[])(

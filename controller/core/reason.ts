@@ -11,6 +11,7 @@ export const waitingReasons = {
   WaitingForQuota: 'the workspace has used up its limit',
   NodeUnreachable: 'the node does not answer',
   NodeCordoned: 'the node is cordoned',
+  NodeUnhealthy: 'the node has a condition that keeps work away',
   DeviceUnhealthy: 'the GPU has a condition that keeps work away',
   LayoutPinned: 'the layout is pinned and has no free slice of the profile',
   WaitingForSlots: 'all that could hold it is in use',

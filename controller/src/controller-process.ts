@@ -49,6 +49,7 @@ export async function startController(config: ControllerConfig): Promise<Running
     const metrics = new ControllerMetrics(version);
     const clientPair = await authority.issue('controller', 365);
     const reports: NodeReports = {
+      onWatched: (node, obstacle) => controller.fleet.watched(node, obstacle),
       onInventory: (node, inventory) => {
         controller.fleet.inventory(node, inventory);
         controller.dispatcher.nodeHolds(node, inventory.epoch, inventory.generation);

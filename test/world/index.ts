@@ -134,6 +134,8 @@ export class World implements AsyncDisposable {
         ASTRAGO_CONTROLLER_ADDRESS: this.#announcement?.controllerAddress ?? '',
         ASTRAGO_JOIN_TOKEN_FILE: this.#announcement?.joinTokenFile ?? '',
         ASTRAGO_NVIDIA_SMI: join(machine, 'bin/nvidia-smi'),
+        // Not the one of the machine that the tests run on, which may have GPUs of its own.
+        ASTRAGO_KERNEL_LOG: join(machine, 'kmsg'),
         ASTRAGO_AGENT_BIND: '127.0.0.1:0',
         ASTRAGO_METRICS_BIND: '127.0.0.1:0',
         ASTRAGO_CPU_MILLI: '96000',

@@ -11,6 +11,7 @@ import { type NodeState, nodeKey } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Launched, type Ledger, type ProcessLauncher } from './ports.ts';
 import { sample } from './sampler.ts';
 import type { TelemetrySource } from './telemetry-source.ts';
+import { Collectors } from './telemetry-status.ts';
 import { WakingLoop } from './waking-loop.ts';
 
 export interface NodeAgentDeps {
@@ -19,6 +20,8 @@ export interface NodeAgentDeps {
   readonly launcher: ProcessLauncher;
   readonly clock: Clock;
   readonly state: NodeState;
+  /** Is told how collecting goes. */
+  readonly collectors?: Collectors;
   readonly environment: AllocationKeeperDeps['environment'];
   readonly inventoryPeriodMs: number;
   readonly telemetry: TelemetrySource;
@@ -38,6 +41,7 @@ export class NodeAgent {
   readonly state: NodeState;
   readonly #deps: NodeAgentDeps;
   readonly #holdings = new Holdings();
+  readonly #collectors: Collectors;
   readonly #keeper: AllocationKeeper;
   readonly #keep: WakingLoop;
   readonly #inventory: Loop;
@@ -49,6 +53,7 @@ export class NodeAgent {
   constructor(deps: NodeAgentDeps) {
     this.#deps = deps;
     this.state = deps.state;
+    this.#collectors = deps.collectors ?? new Collectors(deps.clock);
     this.#keeper = new AllocationKeeper({
       ...deps,
       holdings: this.#holdings,
@@ -153,7 +158,7 @@ export class NodeAgent {
     const { driver, state, log } = this.#deps;
     const asked = state.moment;
     try {
-      const node = await driver.observe(signal);
+      const node = await this.#collectors.watch('inventory', () => driver.observe(signal));
       state.setAll(node.driverVersion, node.gpus, asked);
       const listed = new Set(node.gpus.map((gpu) => gpu.uuid));
       // Not awaited together with the rest: one that hangs must not make this listing old.

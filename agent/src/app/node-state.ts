@@ -28,6 +28,20 @@ export interface AttributedProcess extends ObservedProcess {
   readonly allocation: string | undefined;
 }
 
+export interface XidTotal {
+  readonly gpuUuid: GpuUuid;
+  readonly xid: number;
+  /** Never falls in the life of the agent. */
+  readonly count: number;
+  /** Wall clock, ms since the epoch. */
+  readonly lastAtMs: number;
+}
+
+/** Whether Xids can be seen at all. */
+export type KernelLogStatus =
+  /** `lostRecords` were overwritten before they were read; 0 where the log does not tell. */
+  { readonly kind: 'readable'; readonly lostRecords: number } | { readonly kind: 'unreadable'; readonly detail: string };
+
 /** Key of {@link NodeState} conditions that are about the node as a whole. */
 export const nodeKey = 'node';
 
@@ -37,6 +51,9 @@ export const nodeKey = 'node';
  */
 export class NodeState {
   readonly inventory = new Latest<NodeSnapshot>();
+  /** Xids since the machine was booted, as far as its log reaches back; at most 64 codes a GPU. */
+  readonly xids = new Latest<readonly XidTotal[]>();
+  readonly kernelLog = new Latest<KernelLogStatus>();
   readonly allocations = new Latest<readonly AllocationSnapshot[]>();
   readonly processes = new Latest<{ readonly atMs: number; readonly processes: readonly AttributedProcess[] }>();
   readonly readings = new Latest<{ readonly atMs: number; readonly readings: readonly Reading[] }>();
@@ -68,6 +85,20 @@ export class NodeState {
   /** The driver has said that there is no such GPU; not merely nothing yet. */
   isMissing(uuid: GpuUuid): boolean {
     return this.#missing.has(uuid);
+  }
+
+  /** Of a GPU that was ever listed, also of one that is missing now. */
+  lastSeen(uuid: GpuUuid): ObservedGpu | undefined {
+    return this.#gpus.get(uuid);
+  }
+
+  /** Raises a condition that holds since before now. One that is raised already keeps its time. */
+  raiseSince(uuid: GpuUuid, { kind, detail, sinceMs }: Condition): void {
+    const list = this.#conditions.get(uuid) ?? [];
+    if (!list.some((condition) => condition.kind === kind)) {
+      this.#conditions.set(uuid, [...list, { kind, detail, sinceMs }]);
+      this.publish();
+    } else this.setCondition(uuid, kind, detail);
   }
 
   get known(): readonly GpuUuid[] {

@@ -11,6 +11,7 @@ export interface Surroundings {
     readonly metricsBind: string;
     /** Path or name. */
     readonly mpsControl: string;
+    readonly kernelLog: string;
     /** Under which each device has a directory for the socket of its MPS daemon; absent: chosen when the agent starts. */
     readonly mpsDirectory: string | undefined;
     /** Where programs are searched, as in `PATH`. */

@@ -1,149 +1,106 @@
 import type { Clock } from '@astrago/shared/runtime/clock';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { type NodeSnapshot, type NodeState, nodeKey } from '../app/node-state.ts';
+import type { Latest } from '@astrago/shared/runtime/latest';
+import type { Order } from '#core/order';
+import type { HostSample } from '../app/host-telemetry.ts';
+import type { NodeSnapshot, NodeState } from '../app/node-state.ts';
+import { Collectors, type TelemetryHealth } from '../app/telemetry-status.ts';
+import { describeAgent } from './agent-series.ts';
+import { describeAllocations, type MpsDaemon, type PlacedProcess } from './allocation-series.ts';
+import { CommandCounts, type CommandSample } from './command-counts.ts';
+import { type Compatibility, describeCompatibility } from './compatibility.ts';
+import { Exposition } from './exposition.ts';
+import { Freshness } from './freshness.ts';
+import { describeConditions, describeGpus, freshView, type Periods } from './gpu-series.ts';
+import { describeHost } from './host-series.ts';
 
-export interface CommandSample {
-  readonly kind: string;
-  readonly ms: number;
-  readonly outcome: string;
+export interface AgentMetricsDeps {
+  readonly node: string;
+  readonly version: string;
+  readonly state: NodeState;
+  readonly clock: Clock;
+  readonly periodsMs: Periods;
+  readonly order: () => Order;
+  readonly collectors?: Collectors;
+  /** `undefined` before collecting was begun. */
+  readonly telemetry?: () => TelemetryHealth | undefined;
+  /** Absent where the host is not measured. */
+  readonly host?: Latest<HostSample> | undefined;
+  /** Absent: our own names alone. */
+  readonly compatibility?: Compatibility | undefined;
 }
 
 /**
- * The agent's metrics. GPU series are made anew at each scrape from what the loops know: a GPU or slice that is gone
- * has no series at the next scrape, a value that was not measured has none, and what is older than three periods is
- * left out. A scrape never asks the driver.
+ * The agent's metrics, made from what the loops know; a scrape never asks the driver. A GPU or slice that is gone has
+ * no series at the next scrape, a value that was not measured has none, and what is older than three periods is left out.
+ * What describes devices is printed once for each change and kept as bytes, however many ask.
  */
 export class AgentMetrics {
-  readonly #registry = new Registry();
-  readonly #state: NodeState;
-  readonly #clock: Clock;
-  readonly #staleAfterMs: number;
-  readonly #inventoryStaleAfterMs: number;
-  readonly #node: string;
-  readonly #duration: Histogram<'kind'>;
-  readonly #timeouts: Counter<'command'>;
+  readonly #deps: AgentMetricsDeps;
+  readonly #collectors: Collectors;
+  readonly #commands = new CommandCounts();
+  #printed: { readonly of: readonly unknown[]; readonly freshness: Freshness; readonly bytes: Buffer } | undefined;
 
-  constructor(deps: {
-    readonly node: string;
-    readonly version: string;
-    readonly state: NodeState;
-    readonly clock: Clock;
-    readonly samplePeriodMs: number;
-    readonly inventoryPeriodMs: number;
-  }) {
-    this.#node = deps.node;
-    this.#state = deps.state;
-    this.#clock = deps.clock;
-    this.#staleAfterMs = 3 * deps.samplePeriodMs;
-    this.#inventoryStaleAfterMs = 3 * deps.inventoryPeriodMs;
-    const registers = [this.#registry];
-    new Gauge({ name: 'astrago_build_info', help: 'Version of the agent.', labelNames: ['version'], registers }).set(
-      { version: deps.version },
-      1,
-    );
-    this.#duration = new Histogram({
-      name: 'astrago_agent_command_duration_seconds',
-      help: 'How long nvidia-smi commands took.',
-      labelNames: ['kind'],
-      buckets: [0.025, 0.1, 0.25, 1, 2.5, 10, 30, 60],
-      registers,
-    });
-    this.#timeouts = new Counter({
-      name: 'astrago_agent_command_timeouts_total',
-      help: 'nvidia-smi commands that did not end within their time.',
-      labelNames: ['command'],
-      registers,
-    });
+  constructor(deps: AgentMetricsDeps) {
+    this.#deps = deps;
+    this.#collectors = deps.collectors ?? new Collectors(deps.clock);
   }
 
   onCommand(sample: CommandSample): void {
-    this.#duration.observe({ kind: sample.kind }, sample.ms / 1000);
-    if (sample.outcome === 'timed-out') this.#timeouts.inc({ command: sample.kind });
+    this.#commands.add(sample);
   }
 
-  async text(): Promise<string> {
-    const now = new Registry();
-    this.#describe(now);
-    return Registry.merge([this.#registry, now]).metrics();
+  /** Whether the GPUs were listed at least once. */
+  get ready(): boolean {
+    return (this.#deps.state.inventory.current?.observedAtMs ?? 0) > 0;
   }
 
-  #describe(registry: Registry): void {
-    const gauges = new Gauges(registry);
-    const inventory = this.#state.inventory.current;
-    if (inventory !== undefined) this.#describeInventory(gauges, inventory);
-    const readings = this.#state.readings.current;
-    if (readings === undefined) return;
-    gauges.set('astrago_agent_last_collect_success_timestamp_seconds', 'When the GPUs were last sampled.', {}, readings.atMs / 1000);
-    if (this.#clock.nowMs() - readings.atMs > this.#staleAfterMs) return;
-    for (const reading of readings.readings) {
-      const label = { uuid: reading.gpuUuid };
-      gauges.set(
-        'astrago_gpu_utilization_ratio',
-        'Share of time in which a kernel ran; absent under MIG.',
-        label,
-        reading.utilizationRatio,
-      );
-      gauges.set('astrago_gpu_memory_used_bytes', 'Memory in use, whole board.', label, bytes(reading.memoryUsedMiB));
-      gauges.set('astrago_gpu_temperature_celsius', 'Temperature of the GPU.', label, reading.temperatureCelsius);
-      gauges.set('astrago_gpu_power_watts', 'Power drawn by the whole board.', label, reading.powerWatts);
-    }
+  /** The exposition, in UTF-8. */
+  bytes(): Buffer {
+    const { version, telemetry } = this.#deps;
+    const own = new Exposition();
+    describeAgent(own, { version, collectors: this.#collectors, telemetry: telemetry?.() });
+    this.#commands.describe(own);
+    return Buffer.concat([Buffer.from(own.text()), this.#devices()]);
   }
 
-  #describeInventory(gauges: Gauges, inventory: NodeSnapshot): void {
-    const fresh = this.#clock.nowMs() - inventory.observedAtMs <= this.#inventoryStaleAfterMs;
-    for (const gpu of inventory.gpus) {
-      const findings = inventory.conditions.get(gpu.uuid) ?? [];
-      for (const { kind } of findings) gauges.set('astrago_gpu_condition', 'A finding about a GPU.', { uuid: gpu.uuid, kind }, 1);
-      // Its last facts are kept for people; a series says that it is there.
-      if (!fresh || findings.some(({ kind }) => kind === 'gpu-lost')) continue;
-      const mode = gpu.migEnabled ? 'mig' : 'whole';
-      const identity = {
-        node: this.#node,
-        gpu: String(gpu.index),
-        uuid: gpu.uuid,
-        model: gpu.model,
-        driver_version: inventory.driverVersion ?? '',
-        mode,
-      };
-      gauges.set('astrago_gpu_info', 'Identity of a GPU.', identity, 1);
-      gauges.set('astrago_gpu_memory_total_bytes', 'Memory of the board.', { uuid: gpu.uuid }, bytes(gpu.memoryMiB));
-      for (const slice of gpu.slices) {
-        const labels = {
-          uuid: gpu.uuid,
-          gi: String(slice.gpuInstanceId),
-          ci: slice.computeInstanceId === undefined ? '' : String(slice.computeInstanceId),
-          mig_uuid: slice.migUuid ?? '',
-          profile: slice.profile,
-          placement_start: String(slice.start),
-          placement_size: String(slice.size),
-        };
-        gauges.set('astrago_mig_instance_info', 'Identity of a MIG slice.', labels, 1);
-      }
-    }
-    for (const { kind } of inventory.conditions.get(nodeKey) ?? [])
-      gauges.set('astrago_node_condition', 'A finding about the node.', { node: this.#node, kind }, 1);
-    for (const { id, workload, status } of this.#state.allocations.current ?? [])
-      gauges.set('astrago_allocation_info', 'An allocation on this node.', { allocation: id, workload, state: status.kind }, 1);
+  #devices(): Buffer {
+    const { state, order, host } = this.#deps;
+    const nowMs = this.#deps.clock.nowMs();
+    const { inventory, samples, slices, processes, allocations } = state;
+    const of = [...[inventory, samples, slices, processes, allocations, host].map((latest) => latest?.current), order()];
+    const before = this.#printed;
+    if (before?.freshness.holdsAt(nowMs) === true && before.of.every((value, index) => value === of[index])) return before.bytes;
+    const freshness = new Freshness(nowMs);
+    const bytes = Buffer.from(this.#print(freshness));
+    this.#printed = { of, freshness, bytes };
+    return bytes;
+  }
+
+  #print(freshness: Freshness): string {
+    const { state, node, periodsMs, compatibility } = this.#deps;
+    const out = new Exposition();
+    const view = freshView(state, freshness, periodsMs);
+    const listed = state.processes.current;
+    const processes: readonly PlacedProcess[] | undefined =
+      listed !== undefined && freshness.isFresh(listed.atMs, periodsMs.detail) ? listed.processes : undefined;
+    const inventory: (NodeSnapshot & WithMps) | undefined = state.inventory.current;
+    describeGpus(out, node, view);
+    describeConditions(out, node, inventory);
+    describeAllocations(out, {
+      allocations: state.allocations.current ?? [],
+      order: this.#deps.order(),
+      gpus: view.gpus,
+      processes,
+      mpsDaemons: [...(inventory?.mpsDaemons?.values() ?? [])].flat(),
+    });
+    const host = this.#deps.host?.current;
+    if (host !== undefined && freshness.isFresh(host.atMs, periodsMs.host)) describeHost(out, host);
+    if (compatibility !== undefined) describeCompatibility(out, { node, hostnameLabel: compatibility.hostnameLabel, view, processes });
+    return out.text();
   }
 }
 
-function bytes(mebibytes: number | undefined): number | undefined {
-  return mebibytes === undefined ? undefined : mebibytes * 1024 * 1024;
-}
-
-/** Gauges that come to be with their first value. */
-class Gauges {
-  readonly #registry: Registry;
-  readonly #made = new Map<string, Gauge>();
-
-  constructor(registry: Registry) {
-    this.#registry = registry;
-  }
-
-  set(name: string, help: string, labels: Readonly<Record<string, string>>, value: number | undefined): void {
-    if (value === undefined) return;
-    const gauge = this.#made.get(name) ?? new Gauge({ name, help, labelNames: Object.keys(labels), registers: [this.#registry] });
-    this.#made.set(name, gauge);
-    gauge.set(labels, value);
-  }
+/** By GPU; absent where there is none. */
+interface WithMps {
+  readonly mpsDaemons?: ReadonlyMap<string, readonly MpsDaemon[]>;
 }

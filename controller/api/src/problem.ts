@@ -13,6 +13,7 @@ export const problemCodes = {
   'impossible-layout': { status: 422, title: 'The device cannot be cut like this' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'Something unexpected happened' },
+  'agent-unreachable': { status: 503, title: 'The agent of the node does not answer' },
   unavailable: { status: 503, title: 'New work cannot be stored now; running work is untouched' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

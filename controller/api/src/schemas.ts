@@ -17,7 +17,16 @@ export const Layout = z
   .discriminatedUnion('kind', [z.object({ kind: z.literal('whole') }), z.object({ kind: z.literal('mig'), slices: z.array(Slice) })])
   .meta({ id: 'Layout' });
 
-export const Condition = z.object({ kind: z.string(), detail: z.string(), sinceMs: z.number() }).meta({ id: 'Condition' });
+export const Condition = z
+  .object({
+    kind: z.string().describe('From a closed list.'),
+    detail: z.string(),
+    sinceMs: z.number(),
+    severity: z.enum(['info', 'warning', 'critical']),
+    action: z.enum(['none', 'drain', 'reset', 'reboot']).describe('What brings it back. drain: let what runs end, and look again.'),
+    keepsWorkAway: z.boolean().describe('Nothing new is placed there; what runs is left alone.'),
+  })
+  .meta({ id: 'Condition' });
 
 export const SliceUnits = z
   .object({ compute: z.number(), memory: z.number() })
@@ -62,6 +71,7 @@ export const Node = z
   .object({
     name: z.string(),
     state: z.enum(['ready', 'unreachable', 'joining']),
+    stateDetail: z.string().optional().describe('Why it is not ready, where that is known.'),
     cordoned: z.boolean(),
     gpuCount: z.int(),
     models: z.array(z.string()),

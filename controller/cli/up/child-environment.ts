@@ -28,6 +28,8 @@ export function agentEnvironment(directory: string, node: NodePlan, controller: 
   return {
     ...common,
     ASTRAGO_NVIDIA_SMI: join(bin, 'nvidia-smi'),
+    // The log of this machine tells of other GPUs.
+    ASTRAGO_KERNEL_LOG: join(bin, '..', 'kmsg'),
     // Workloads find the machine's own nvidia-smi too.
     PATH: [bin, own['PATH']].filter(Boolean).join(delimiter),
     ASTRAGO_CPU_MILLI: '96000',

@@ -23,6 +23,8 @@ export type NodeState = 'joining' | 'ready' | 'unreachable';
 export interface ObservedNode {
   readonly name: NodeName;
   readonly state: NodeState;
+  /** Why it is not ready; absent while it is, and where nothing is known. */
+  readonly stateDetail?: string | undefined;
   readonly cpuMilli: number;
   readonly memoryMiB: number;
   readonly agentVersion: string | undefined;

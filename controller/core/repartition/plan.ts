@@ -1,4 +1,5 @@
 // From a wish for a GPU's layout to explicit placements that keep every slice in use, or the names in the way.
+import { forbidsChange } from '@astrago/shared/domain/condition';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { arrange } from '@astrago/shared/domain/mig/arrange';
 import type { MigGrid } from '@astrago/shared/domain/mig/grid';
@@ -33,6 +34,8 @@ export type LayoutAnswer =
 export function planLayout(cluster: Cluster, uuid: GpuUuid, request: LayoutRequest): LayoutAnswer {
   const gpu = cluster.gpu(uuid);
   if (gpu === undefined) return { kind: 'impossible', text: 'the GPU is not reported by any node now' };
+  const lost = gpu.conditions.find(({ kind }) => forbidsChange(kind));
+  if (lost !== undefined) return { kind: 'impossible', text: `nothing is changed on a GPU with ${lost.kind}: ${lost.detail}` };
   const held = holders(cluster, gpu);
   if (request.kind === 'whole') {
     const inTheWay = held.slices.map((slice) => slice.workload);

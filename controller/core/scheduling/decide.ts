@@ -75,6 +75,7 @@ const nearestFirst: readonly WaitingReason[] = [
   'LayoutPinned',
   'NodeCordoned',
   'NodeUnreachable',
+  'NodeUnhealthy',
   'DeviceUnhealthy',
   'ExceedsMaxQuota',
   'TooFewGpusOnNode',

@@ -3,12 +3,13 @@ import type { AllocationId, WorkloadId } from '@astrago/shared/domain/ids';
 import { addUnits } from '@astrago/shared/domain/units';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
-import { type WaitingReason, waitingReasons } from '../reason.ts';
+import type { WaitingReason } from '../reason.ts';
+import { mendings, reasonText } from './ailments.ts';
 import { applyBind, decide, primaryReason } from './decide.ts';
 import { place, type ReasonCounts } from './place.ts';
 
 export interface Remedy {
-  readonly kind: 'stop' | 'raise-limit' | 'uncordon' | 'unpin' | 'wait-turn';
+  readonly kind: 'stop' | 'raise-limit' | 'uncordon' | 'unpin' | 'mend' | 'wait-turn';
   readonly text: string;
 }
 
@@ -34,7 +35,7 @@ export function explain(cluster: Cluster, id: WorkloadId): Explanation | undefin
     const reason = primaryReason(answer.reasons);
     const counts = [...answer.reasons]
       .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-      .map(([counted, count]) => ({ reason: counted, count, text: waitingReasons[counted] }));
+      .map(([counted, count]) => ({ reason: counted, count, text: reasonText(cluster, workload.model, counted) }));
     const remedies = remediesFor(cluster, workload);
     return { sentence: sentenceFor(cluster, workload, answer.reasons, remedies), reason, counts, remedies };
   });
@@ -65,12 +66,16 @@ const namesMax = 8;
 /** Holders on one GPU or node beyond which no set is searched. */
 const holdersMax = 16;
 
+/** Of more ailing GPUs and nodes than this only the first are tried. */
+const mendingsMax = 64;
+
 function remediesFor(cluster: Cluster, workload: WorkloadRecord): readonly Remedy[] {
   return [
     ...stopRemedies(cluster, workload),
     ...limitRemedies(cluster, workload),
     ...nodeRemedies(cluster, workload),
     ...pinRemedies(cluster, workload),
+    ...mendRemedies(cluster, workload),
   ];
 }
 
@@ -164,6 +169,14 @@ function pinRemedies(cluster: Cluster, workload: WorkloadRecord): readonly Remed
     }));
 }
 
+function mendRemedies(cluster: Cluster, workload: WorkloadRecord): readonly Remedy[] {
+  return mendings(cluster)
+    .slice(0, mendingsMax)
+    .filter(({ node }) => fitsAfter(cluster, workload, () => cluster.apply({ kind: 'observed-node', node })))
+    .slice(0, namesMax)
+    .map(({ text }) => ({ kind: 'mend', text }));
+}
+
 function list(names: readonly string[], word: 'and' | 'or'): string {
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} ${word} ${names.at(-1)}`;
 }
@@ -185,7 +198,7 @@ function sentenceFor(cluster: Cluster, workload: WorkloadRecord, reasons: Reason
       : `${cluster.gpus().length} GPU${cluster.gpus().length === 1 ? '' : 's'}`;
   const counted = [...reasons]
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-    .map(([reason, count]) => `${count}: ${waitingReasons[reason]}`);
+    .map(([reason, count]) => `${count}: ${reasonText(cluster, workload.model, reason)}`);
   const help =
     remedies.length === 0
       ? 'nothing that can be changed here would make it fit'

@@ -4,6 +4,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { ObservedNode } from '../cluster/observed.ts';
 import type { GpuAsk, LayoutRecord, WorkloadRecord, WorkspaceRecord } from '../cluster/records.ts';
 import type { WaitingReason } from '../reason.ts';
+import { ailmentsOf } from './ailments.ts';
 import type { Placement } from './decision.ts';
 import { fitSlice, type SliceFit } from './fit-slice.ts';
 import { type GpuView, modelFits, viewGpu } from './gpu-view.ts';
@@ -90,6 +91,7 @@ function candidatesOn(cluster: Cluster, node: ObservedNode, ask: Ask, count: Cou
 function nodeRefusal(cluster: Cluster, node: ObservedNode, ask: Ask): WaitingReason | undefined {
   if (node.state === 'unreachable') return 'NodeUnreachable';
   if (cluster.nodes.get(node.name)?.cordoned === true) return 'NodeCordoned';
+  if (ailmentsOf(node.conditions).length > 0) return 'NodeUnhealthy';
   if (ask.cpuMilli > freeCpu(cluster, node)) return 'WaitingForCpu';
   if (ask.memoryMiB > freeMemory(cluster, node)) return 'WaitingForMemory';
   return undefined;

@@ -70,6 +70,7 @@ let authority: Authority;
 let agent: ScriptedAgent;
 let link: NodeLink | undefined;
 let told: string[];
+let watched: string[];
 let logged: string[];
 
 beforeAll(requireTls13);
@@ -78,6 +79,7 @@ beforeEach(async () => {
   authority = await Authority.open(directory.file('authority'), Date.now);
   agent = new ScriptedAgent();
   told = [];
+  watched = [];
   logged = [];
 });
 afterEach(async () => {
@@ -89,6 +91,7 @@ afterEach(async () => {
 
 async function connect(port: number): Promise<NodeLink> {
   const reports: NodeReports = {
+    onWatched: (name, obstacle) => watched.push(obstacle === undefined ? `${name} is watched` : `${name} is not: ${obstacle}`),
     onInventory: (name, inventory) => told.push(`${name} inventory ${inventory.gpus.length}`),
     onAllocations: (name, allocations) => told.push(`${name} allocations ${allocations.map((one) => one.id).join()}`),
     onReadings: (name, readings) => told.push(`${name} readings ${readings.length}`),
@@ -159,6 +162,7 @@ describe('the link to a node', () => {
 
     await vi.waitFor(() => expect(told).toHaveLength(2), 10_000);
     expect(logged).toEqual(['the agent is not watched']);
+    expect(watched).toEqual(['node-1 is watched', expect.stringMatching(/^node-1 is not: ./), 'node-1 is watched']);
   });
 
   it('hands over an order, and says what became of it', async () => {

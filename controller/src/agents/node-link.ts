@@ -22,6 +22,8 @@ import { allocationsFromWire, inventoryFromWire, type ReportedInventory, reading
 import { orderToWire } from './to-wire.ts';
 
 export interface NodeReports {
+  /** Whether its reports come: `undefined` when they do, or what stands in the way. Told when it changes. */
+  onWatched(node: NodeName, obstacle: string | undefined): void;
   onInventory(node: NodeName, inventory: ReportedInventory): void;
   onAllocations(node: NodeName, allocations: readonly ObservedAllocation[]): void;
   onReadings(node: NodeName, readings: readonly ObservedReading[]): void;
@@ -128,6 +130,7 @@ export class NodeLink implements AsyncDisposable {
     const { signal } = this.#ending;
     let pauseMs = firstPauseMs;
     let told = false;
+    let watched: boolean | undefined;
     while (!signal.aborted) {
       const call = quiet(this.#client.watch(create(WatchRequestSchema)));
       const cancel = (): void => call.cancel();
@@ -136,12 +139,18 @@ export class NodeLink implements AsyncDisposable {
         for await (const message of call) {
           pauseMs = firstPauseMs;
           told = false;
+          if (watched !== true) deps.reports.onWatched(this.#node, undefined);
+          watched = true;
           this.#dispatch(message as WatchResponse, deps.reports);
         }
+        if (watched !== false && !signal.aborted) deps.reports.onWatched(this.#node, 'the agent ended the conversation');
+        watched = false;
       } catch (failure) {
+        const text = failure instanceof Error ? failure.message : String(failure);
+        if (watched !== false && !signal.aborted) deps.reports.onWatched(this.#node, text);
+        watched = false;
         // Once a silence, not once a try.
         if (!told && !signal.aborted) {
-          const text = failure instanceof Error ? failure.message : String(failure);
           deps.log({ node: this.#node, address: this.address, failure: text }, 'the agent is not watched');
           told = true;
         }

@@ -142,6 +142,55 @@ describe('a node that falls silent', () => {
   });
 });
 
+describe('a node that is heard and cannot be reached', () => {
+  const obstacle = '14 UNAVAILABLE: No connection established';
+
+  /** It goes on telling that it lives. */
+  async function beating(bench: FleetBench, ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 5000) {
+      await bench.fleet.heartbeat(node, '10.0.0.1:8000', 'boot-1');
+      await bench.silence(Math.min(5000, ms - passed));
+    }
+  }
+
+  it('is not ready after a while, with the reason, whatever its heartbeats say', async () => {
+    using bench = new FleetBench();
+    bench.fleet.watched(node, obstacle);
+    await beating(bench, 9000);
+    expect(bench.state).toBe('ready');
+    await beating(bench, 1000);
+
+    expect(bench.state).toBe('unreachable');
+    expect(bench.cluster.observed.get(node)?.stateDetail).toBe(`it is heard, but cannot be reached at its address: ${obstacle}`);
+    await beating(bench, 120_000);
+    expect(bench.state).toBe('unreachable');
+    // It lives, and so may its work.
+    expect(bench.cluster.workloads.size).toBe(1);
+  });
+
+  it('is ready as soon as it is watched again', async () => {
+    using bench = new FleetBench();
+    bench.fleet.watched(node, obstacle);
+    await beating(bench, 20_000);
+    bench.fleet.watched(node, undefined);
+
+    expect(bench.state).toBe('ready');
+    expect(bench.cluster.observed.get(node)?.stateDetail).toBeUndefined();
+    await beating(bench, 20_000);
+    expect(bench.state).toBe('ready');
+  });
+
+  it('is not blamed for a connection that breaks and is back in time, however often', async () => {
+    using bench = new FleetBench();
+    for (let round = 0; round < 10; round += 1) {
+      bench.fleet.watched(node, obstacle);
+      await beating(bench, 8000);
+      bench.fleet.watched(node, undefined);
+    }
+    expect(bench.state).toBe('ready');
+  });
+});
+
 describe('a heartbeat', () => {
   it('is stored when it says something new, and once', async () => {
     using bench = new FleetBench();

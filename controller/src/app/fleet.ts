@@ -33,6 +33,8 @@ export class Fleet {
   readonly #deps: FleetDeps;
   readonly #seenAtMs = new Map<NodeName, number>();
   readonly #reports = new Map<NodeName, readonly ObservedAllocation[]>();
+  /** Nodes that are not watched, since when, and why; one that was never tried is not here. */
+  readonly #unwatched = new Map<NodeName, { readonly sinceMs: number; readonly obstacle: string }>();
   #checkedAtMs: number | undefined;
 
   constructor(deps: FleetDeps) {
@@ -56,12 +58,14 @@ export class Fleet {
   }
 
   inventory(node: NodeName, report: InventoryReport): void {
+    this.#unwatched.delete(node);
     this.#seen(node);
     const before = this.#deps.cluster.observed.get(node) ?? joining(node);
     const { agentVersion, driverVersion, cpuMilli, memoryMiB, gpus, conditions } = report;
     this.#show({
       ...before,
       state: 'ready',
+      stateDetail: undefined,
       agentVersion,
       driverVersion,
       cpuMilli,
@@ -85,6 +89,14 @@ export class Fleet {
     if (before !== undefined) this.#show({ ...before, strangers });
   }
 
+  /** Whether the controller's own connection to the node stands: `undefined`, or what is wrong with it. */
+  watched(node: NodeName, obstacle: string | undefined): void {
+    if (obstacle === undefined) {
+      this.#unwatched.delete(node);
+      this.#seen(node);
+    } else this.#unwatched.set(node, { sinceMs: this.#unwatched.get(node)?.sinceMs ?? this.#deps.clock.elapsedMs(), obstacle });
+  }
+
   /** The latest report of each node. Read again and again: taking one twice does no harm. */
   reports(): readonly (readonly [NodeName, readonly ObservedAllocation[]])[] {
     return [...this.#reports];
@@ -103,16 +115,26 @@ export class Fleet {
       // Counted from the start for a node that this controller has not heard of yet.
       const seenAtMs = this.#seenAtMs.get(node.name) ?? this.#firstLook(node.name);
       const silentMs = clock.elapsedMs() - seenAtMs;
-      if (silentMs < unreachableAfterMs) continue;
-      if (node.state !== 'unreachable') {
-        this.#deps.log({ node: node.name, silentMs: Math.round(silentMs) }, 'a node does not answer');
-        this.#show({ ...node, state: 'unreachable', unreachableSinceMs: clock.nowMs() });
-        // A reading that nobody takes any more is absent, not its last value.
-        for (const { uuid } of node.gpus) this.readings.delete(uuid);
-        this.#deps.onChanged();
-      }
+      if (silentMs >= unreachableAfterMs) this.#showUnreachable(node, `it was not heard for ${Math.round(unreachableAfterMs / 1000)} s`);
+      // It lives, since it is heard; but no order reaches it, and what it shows is old.
+      else if (this.#unwatchedMs(node.name) >= unreachableAfterMs)
+        this.#showUnreachable(node, `it is heard, but cannot be reached at its address: ${this.#unwatched.get(node.name)?.obstacle}`);
       if (silentMs >= lostAfterMs) await this.#giveUp(node.name, silentMs);
     }
+  }
+
+  #showUnreachable(node: ObservedNode, stateDetail: string): void {
+    if (node.state === 'unreachable') return;
+    this.#deps.log({ node: node.name, why: stateDetail }, 'a node does not answer');
+    this.#show({ ...node, state: 'unreachable', stateDetail, unreachableSinceMs: this.#deps.clock.nowMs() });
+    // A reading that nobody takes any more is absent, not its last value.
+    for (const { uuid } of node.gpus) this.readings.delete(uuid);
+    this.#deps.onChanged();
+  }
+
+  #unwatchedMs(node: NodeName): number {
+    const since = this.#unwatched.get(node);
+    return since === undefined ? 0 : this.#deps.clock.elapsedMs() - since.sinceMs;
   }
 
   /** Its work has failed; its places stay taken until the node is back and says that nothing runs there. */
@@ -139,6 +161,7 @@ export class Fleet {
     this.#checkedAtMs = nowMs;
     if (pauseMs < this.#deps.unreachableAfterMs / 2) return;
     for (const [node, seenAtMs] of this.#seenAtMs) this.#seenAtMs.set(node, Math.min(nowMs, seenAtMs + pauseMs));
+    for (const [node, one] of this.#unwatched) this.#unwatched.set(node, { ...one, sinceMs: Math.min(nowMs, one.sinceMs + pauseMs) });
   }
 
   #firstLook(node: NodeName): number {
@@ -150,9 +173,9 @@ export class Fleet {
   #seen(node: NodeName): void {
     this.#seenAtMs.set(node, this.#deps.clock.elapsedMs());
     const shown = this.#deps.cluster.observed.get(node);
-    // Hearing from it is enough: what it showed before still stands until it shows otherwise.
-    if (shown?.state === 'unreachable' && shown.agentVersion !== undefined) {
-      this.#show({ ...shown, state: 'ready', unreachableSinceMs: undefined });
+    // Hearing from it is enough, if it can hear as well: what it showed before still stands until it shows otherwise.
+    if (shown?.state === 'unreachable' && shown.agentVersion !== undefined && this.#unwatchedMs(node) < this.#deps.unreachableAfterMs) {
+      this.#show({ ...shown, state: 'ready', stateDetail: undefined, unreachableSinceMs: undefined });
       this.#deps.onChanged();
     }
   }

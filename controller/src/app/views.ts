@@ -1,6 +1,7 @@
 // Records and observations in the shapes of the API. What is unknown is left out.
 
 import type { Gpu, LayoutPlan, Node, Workload, Workspace } from '@astrago/api';
+import { type Condition, conditionKinds } from '@astrago/shared/domain/condition';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Layout } from '@astrago/shared/domain/mig/layout';
 import { sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
@@ -68,8 +69,13 @@ export function gpuView(cluster: Cluster, gpu: ObservedGpu, reading: ObservedRea
     memoryUsedMiB: reading?.memoryUsedMiB,
     temperatureCelsius: reading?.temperatureCelsius,
     powerWatts: reading?.powerWatts,
-    conditions: gpu.conditions.map((condition) => ({ ...condition })),
+    conditions: gpu.conditions.map(conditionView),
   };
+}
+
+function conditionView(condition: Condition): Gpu['conditions'][number] {
+  const { severity, action, keepsWorkAway } = conditionKinds[condition.kind];
+  return { ...condition, severity, action, keepsWorkAway };
 }
 
 function nameOf(cluster: Cluster, id: WorkloadRecord['id']): string {
@@ -111,6 +117,7 @@ export function nodeView(cluster: Cluster, node: ObservedNode, lastSeenMs: numbe
   return {
     name: node.name,
     state: node.state,
+    stateDetail: node.stateDetail,
     cordoned: cluster.nodes.get(node.name)?.cordoned ?? false,
     gpuCount: node.gpus.length,
     models: [...new Set(node.gpus.map((gpu) => gpu.model))].sort(),
@@ -123,7 +130,7 @@ export function nodeView(cluster: Cluster, node: ObservedNode, lastSeenMs: numbe
     agentVersion: node.agentVersion,
     driverVersion: node.driverVersion,
     lastSeenMs,
-    conditions: node.conditions.map((condition) => ({ ...condition })),
+    conditions: node.conditions.map(conditionView),
   };
 }
 

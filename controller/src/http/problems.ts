@@ -41,7 +41,7 @@ export function handleFailure(failure: FastifyError, request: FastifyRequest, re
   }
   if (failure instanceof AgentUnavailable) {
     request.log.warn({ err: failure }, 'an agent did not give what was asked of it');
-    return sendProblem(reply, request, 'unavailable', `${failure.message}; try again when it does`);
+    return sendProblem(reply, request, 'agent-unreachable', `${failure.message}; try again when it does`);
   }
   if (hasZodFastifySchemaValidationErrors(failure)) {
     const errors = failure.validation.map((issue) => ({

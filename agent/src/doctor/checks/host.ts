@@ -48,8 +48,8 @@ export async function checkPidNamespace({ files }: Surroundings): Promise<readon
   ];
 }
 
-export async function checkKernelLog({ files }: Surroundings): Promise<readonly Finding[]> {
-  if (await files.opens('/dev/kmsg')) return [ok('kernel-log', 'can be read')];
+export async function checkKernelLog({ files, settings }: Surroundings): Promise<readonly Finding[]> {
+  if (await files.opens(settings.kernelLog)) return [ok('kernel-log', 'can be read')];
   return [
     warning(
       'kernel-log',

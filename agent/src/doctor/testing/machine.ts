@@ -38,6 +38,7 @@ const settings: Settings = {
   controllerAddress: undefined,
   metricsBind: '127.0.0.1:9410',
   mpsControl: 'nvidia-cuda-mps-control',
+  kernelLog: '/dev/kmsg',
   mpsDirectory: undefined,
   path: '/usr/bin',
 };

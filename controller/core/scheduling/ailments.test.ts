@@ -1,0 +1,129 @@
+import { type ConditionKind, conditionKinds, keepsWorkAway } from '@astrago/shared/domain/condition';
+import type { AllocationId, NodeName } from '@astrago/shared/domain/ids';
+import { parseLayoutRequest } from '@astrago/shared/domain/mig/request';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Cluster } from '../cluster/cluster.ts';
+import { allocationIds, h100, l40s, sampleCluster, sampleGpuUuid, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
+import { planLayout } from '../repartition/plan.ts';
+import { decide } from './decide.ts';
+import { explain } from './explain.ts';
+
+const [first, second] = [sampleGpuUuid('a', 0), sampleGpuUuid('a', 1)];
+
+/** Gives a GPU of node a, or the node itself, these conditions and no others. */
+function ail(cluster: Cluster, what: number | 'node', ...kinds: readonly ConditionKind[]): void {
+  const node = cluster.observed.get('a' as NodeName) ?? expect.unreachable();
+  const conditions = kinds.map((kind) => ({ kind, detail: 'so it is', sinceMs: 1 }));
+  const gpus = node.gpus.map((gpu) => (gpu.index === what ? { ...gpu, conditions } : gpu));
+  cluster.apply({ kind: 'observed-node', node: what === 'node' ? { ...node, conditions } : { ...node, gpus } });
+  cluster.keep();
+}
+
+function queue(cluster: Cluster, ...asks: readonly ReturnType<typeof slice>[]): void {
+  for (const [index, ask] of asks.entries()) cluster.apply({ kind: 'workload', record: sampleWorkload(index + 1, ask) });
+  cluster.keep();
+}
+
+const placedOn = (cluster: Cluster): readonly string[] =>
+  decide(cluster, allocationIds()).binds.flatMap((bind) => bind.placement.devices.map(({ gpu }) => gpu));
+
+const kinds = Object.keys(conditionKinds) as ConditionKind[];
+
+describe('a GPU with a condition', () => {
+  it('gets nothing new if the condition keeps work away, while the other GPUs of its node do', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...kinds), fc.constantFrom(slice('3g.40gb'), whole(1)), (kind, ask) => {
+        const cluster = sampleCluster([{ name: 'a', gpus: [h100, h100] }]);
+        ail(cluster, 0, kind);
+        queue(cluster, ask, ask, ask);
+        const placed = placedOn(cluster);
+        expect(placed.includes(first)).toBe(!keepsWorkAway(kind));
+        expect(placed).toContain(second);
+      }),
+    );
+  });
+
+  it('moves the next placement to another GPU of the node, and keeps what runs', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100, h100] }]);
+    queue(cluster, slice('3g.40gb'));
+    expect(placedOn(cluster)).toEqual([first]);
+    const allocation = {
+      id: 'alc_00000099' as AllocationId,
+      ...{ workload: sampleWorkload(9, slice('3g.40gb')).id, workspace: sampleWorkload(9, slice('3g.40gb')).workspace },
+      ...{ node: 'a' as NodeName, devices: [{ gpu: first, slice: { profile: '3g.40gb', start: 4 } as never }] },
+      ...{ units: { compute: 3, memory: 4 }, cpuMilli: 0, memoryMiB: 0, intent: 'run' as const },
+    };
+    cluster.apply({ kind: 'allocation', record: allocation });
+    ail(cluster, 0, 'xid-needs-reset');
+    expect(placedOn(cluster)).toEqual([second]);
+    expect(cluster.allocations.get(allocation.id)).toEqual(allocation);
+    ail(cluster, 0);
+    expect(placedOn(cluster)).toEqual([first]);
+  });
+});
+
+describe('a node with a condition', () => {
+  it('gets nothing at all if the condition keeps work away, and others do', () => {
+    for (const kind of kinds) {
+      const cluster = sampleCluster([
+        { name: 'a', gpus: [h100] },
+        { name: 'b', gpus: [h100] },
+      ]);
+      ail(cluster, 'node', kind);
+      queue(cluster, slice('7g.80gb'), slice('7g.80gb'));
+      const nodes = decide(cluster, allocationIds()).binds.map(({ placement }) => placement.node);
+      expect(nodes.toSorted()).toEqual(keepsWorkAway(kind) ? ['b'] : ['a', 'b']);
+    }
+  });
+
+  it('is named with what to do', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
+    ail(cluster, 'node', 'disk-full');
+    queue(cluster, slice('1g.10gb'));
+    const answer = explain(cluster, sampleWorkload(1, slice('1g.10gb')).id);
+    expect(answer?.reason).toBe('NodeUnhealthy');
+    expect(answer?.sentence).toBe(
+      'w1 waits for a 1g.10gb slice; of 1 GPU looked at, 1: the node has a condition that keeps work away (1 node has disk-full: see its detail); it fits after mending a (disk-full: see its detail).',
+    );
+  });
+});
+
+describe('why', () => {
+  it('names the conditions of GPUs that could hold it, what to do about each, and the GPUs that would be enough', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100, h100, h100, l40s] }]);
+    ail(cluster, 0, 'xid-needs-reset', 'thermal-slowdown');
+    ail(cluster, 1, 'xid-needs-reset');
+    ail(cluster, 2, 'gpu-lost');
+    ail(cluster, 3, 'ecc-uncorrectable');
+    cluster.apply({ kind: 'workload', record: sampleWorkload(1, slice('3g.40gb'), { model: 'h100' }) });
+    const answer = explain(cluster, sampleWorkload(1, slice('3g.40gb')).id);
+
+    expect(answer?.reason).toBe('DeviceUnhealthy');
+    expect(answer?.counts.find(({ reason }) => reason === 'DeviceUnhealthy')).toEqual({
+      reason: 'DeviceUnhealthy',
+      count: 3,
+      text: 'the GPU has a condition that keeps work away (2 GPUs have xid-needs-reset: reset it; 1 GPU has gpu-lost: reboot the node)',
+    });
+    expect(answer?.remedies).toEqual([
+      { kind: 'mend', text: 'mending a/0 (xid-needs-reset: reset it)' },
+      { kind: 'mend', text: 'mending a/1 (xid-needs-reset: reset it)' },
+      { kind: 'mend', text: 'mending a/2 (gpu-lost: reboot the node)' },
+    ]);
+  });
+});
+
+describe('a repartition', () => {
+  it('does not touch a GPU that the driver has lost, or that hangs', () => {
+    const parsed = parseLayoutRequest('3g.40gb');
+    if (parsed.kind !== 'request') return expect.unreachable();
+    for (const kind of kinds) {
+      const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
+      ail(cluster, 0, kind);
+      const away = kind === 'gpu-lost' || kind === 'driver-hung';
+      expect(planLayout(cluster, first, parsed.request)).toMatchObject(
+        away ? { kind: 'impossible', text: `nothing is changed on a GPU with ${kind}: so it is` } : { kind: 'plan' },
+      );
+    }
+  });
+});

@@ -177,8 +177,8 @@ describe('the agent process', () => {
 
     await until(
       async () =>
-        (await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()).includes(
-          `astrago_allocation_info{allocation="${id}",workload="w",state="running"} 1`,
+        new RegExp(`^astrago_allocation_info\\{allocation="${id}",workload="w",.*state="running"\\} 1$`, 'm').test(
+          await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(),
         ),
       'it is adopted',
     );

@@ -161,7 +161,7 @@ describe('an agent that stands alone', () => {
     const started = agent(['--standalone', '--metrics-port', '0'], { ASTRAGO_NVIDIA_SMI: later, ASTRAGO_INVENTORY_PERIOD_MS: '200' });
     const port = await portOf(started);
     await until(
-      async () => /astrago_node_condition\{.*kind="driver-unavailable"\} 1/.test(await metrics(port)),
+      async () => /astrago_node_condition\{.*kind="driver-unavailable".*\} 1/.test(await metrics(port)),
       'it says that there is no driver',
     );
 

@@ -57,6 +57,8 @@ function start(more: Readonly<Record<string, string>> = {}): Started {
   const agent = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], {
     env: {
       PATH: process.env['PATH'],
+      ASTRAGO_WORKLOAD_PATH: process.env['PATH'],
+      ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
       ASTRAGO_NODE_NAME: 'node-1',
       ASTRAGO_AGENT_DATA: scratch.path('data'),
       ASTRAGO_JOIN_ADDRESS: '127.0.0.1:1',
@@ -153,6 +155,19 @@ describe('the agent process', () => {
     expect(environment).not.toContain('hidden');
     expect(environment).not.toMatch(/ASTRAGO_(NODE_NAME|AGENT_DATA|DIRECTORY|PATH)/);
     expect(environment).toContain(`ASTRAGO_ALLOCATION_ID=${id}`);
+    const names = environment.split('\n').flatMap((line) => (line.includes('=') ? [line.slice(0, line.indexOf('='))] : []));
+    // What a shell adds of its own is not the agent's.
+    expect(names.filter((name) => !['PWD', 'OLDPWD', 'SHLVL', '_'].includes(name)).toSorted()).toEqual([
+      'ASTRAGO_ALLOCATION_ID',
+      'ASTRAGO_WORKLOAD',
+      'ASTRAGO_WORKSPACE',
+      'CUDA_VISIBLE_DEVICES',
+      'HOME',
+      'LANG',
+      'NVIDIA_VISIBLE_DEVICES',
+      'PATH',
+      'USER',
+    ]);
   });
 
   it.each(['SIGTERM', 'SIGKILL'] as const)('ended by %s leaves its work running, and the next one knows it', async (signal) => {
@@ -177,9 +192,9 @@ describe('the agent process', () => {
 
     await until(
       async () =>
-        new RegExp(`^astrago_allocation_info\\{allocation="${id}",workload="w",.*state="running"\\} 1$`, 'm').test(
-          await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(),
-        ),
+        (await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text())
+          .split('\n')
+          .some((line) => line.startsWith('astrago_allocation_info{') && line.includes(`"${id}"`) && line.includes('state="running"')),
       'it is adopted',
     );
     expect(readProc(pid)).toBeDefined();

@@ -1,6 +1,6 @@
 // The composition root of the agent: builds every adapter and runs the loops.
 
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@astrago/shared/runtime/clock';
@@ -8,6 +8,8 @@ import { Closers } from '@astrago/shared/runtime/closers';
 import { Loop } from '@astrago/shared/runtime/loop';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
+import { Attribution } from './app/attribution.ts';
+import { Enforcer } from './app/enforcer.ts';
 import { tellingResets } from './app/health-resets.ts';
 import { HealthWatch } from './app/health-watch.ts';
 import { HostTelemetry } from './app/host-telemetry.ts';
@@ -22,14 +24,19 @@ import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
 import { MetricsServer } from './metrics/server.ts';
+import { confinementOf } from './processes/confinement-of.ts';
 import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
 import { readBootId } from './processes/proc.ts';
+import { processInspector } from './processes/process-inspector.ts';
+import { processSignals } from './processes/process-signals.ts';
 import { createSmiDriver } from './smi/driver.ts';
 import { agentVersion } from './version.ts';
 
 /** How soon the end of a full disk is seen. */
 const probePeriodMs = 10_000;
+/** What is written in that time may be kept beyond the limit. */
+const trimPeriodMs = 10_000;
 
 export interface RunningAgent extends AsyncDisposable {
   /** host:port where it takes orders; absent for one that stands alone. */
@@ -48,6 +55,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   const closers = new Closers();
   try {
     await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
+    // A workload's own directory lies in it: its user may pass, and see nothing else.
+    if (config.workloadUser !== undefined) await chmod(config.dataDirectory, 0o711);
     closers.use(await lockDirectory(config.dataDirectory));
     const bootId = readBootId(config.bootIdFile);
     const state = new NodeState(clock.nowMs);
@@ -96,12 +105,16 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       directory: join(config.dataDirectory, 'allocations'),
       bootId,
       environment: config.workloadEnvironment,
+      tools: config.toolEnvironment['PATH'] ?? config.workloadEnvironment['PATH'],
+      ...(await confinementOf(config)),
+      outputMaxBytes: config.outputMaxMiB * 2 ** 20,
       onExit: () => agent.nudge(),
     });
+    log.info({ limits: launcher.limitsKeptBy }, 'the limits of workloads are kept');
     const driver = tellingResets(
       createSmiDriver({
         program: config.nvidiaSmi,
-        environment: config.workloadEnvironment,
+        environment: config.toolEnvironment,
         onCommand: (sample) => metrics.onCommand(sample),
       }),
       (gpu) => health.noteReset(gpu),
@@ -110,6 +123,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       driver,
       ledger,
       launcher,
+      attribution: new Attribution({ inspector: processInspector, launcher, order: () => ledger.order }),
       clock,
       state,
       collectors,
@@ -121,6 +135,19 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       prepareTimeoutMs: config.prepareTimeoutMs,
       strangersTimeoutMs: config.strangersTimeoutMs,
       log: (facts, message) => log.warn(facts, message),
+    });
+    let controllerHeardAtMs: number | undefined;
+    const heard = (): void => {
+      controllerHeardAtMs = clock.elapsedMs();
+    };
+    const enforcer = new Enforcer({
+      state,
+      ledger,
+      signals: processSignals((pid, startTime) => launcher.isSupervisor(pid, startTime)),
+      clock,
+      controllerHeardAtMs: () => controllerHeardAtMs,
+      controllerSilenceMaxMs: config.controllerSilenceMaxMs,
+      log: (what, message) => log.warn(what, message),
     });
     const uptimeMs = (): number => uptime() * 1000;
     const health: HealthWatch = new HealthWatch({
@@ -149,6 +176,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
               launcher,
               bootId,
               clock,
+              onController: heard,
               log: (facts, message) => log.warn(facts, message),
             }),
           );
@@ -156,15 +184,24 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     const ending = new AbortController();
     const loops = Promise.all([agent.run(ending.signal), host?.run(ending.signal), health.run(ending.signal)]);
     const beats = link?.beat(ending.signal);
+    const enforcing = enforcer.run(ending.signal);
     const probing = new Loop({
       once: () => ledger.probe(),
       periodMs: probePeriodMs,
       clock,
       onFailure: () => undefined,
     }).run(ending.signal);
+    const trimming = new Loop({
+      once: async () => {
+        for (const trouble of await launcher.trimOutputs()) log.warn(trouble, 'an output is too large and cannot be trimmed');
+      },
+      periodMs: trimPeriodMs,
+      clock,
+      onFailure: (failure) => log.warn({ failure: String(failure) }, 'looking for large outputs failed'),
+    }).run(ending.signal);
     closers.add(async () => {
       ending.abort();
-      await Promise.all([loops, beats, probing]);
+      await Promise.all([loops, beats, probing, enforcing, trimming]);
     });
     log.info({ address: link?.address, metricsPort: metricsServer.port }, 'the agent is up');
     return { address: link?.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };

@@ -33,14 +33,26 @@ export interface AgentConfig {
   readonly prepareTimeoutMs: number;
   /** How long processes of strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
+  /** With the controller silent for longer no process of a stranger is ended, whatever the policy says. */
+  readonly controllerSilenceMaxMs: number;
   /** How long a layout may stand still on its way to what was ordered before it counts as drifted. */
   readonly driftAfterMs: number;
   /** Where the kernel's log is read; a file with lines of the same kind does as well. */
   readonly kernelLog: string;
   readonly bootIdFile: string;
   readonly logLevel: string;
-  /** What workloads inherit of the agent's own environment. */
+  /** What every workload has beside what its order gives it; nothing in it is the agent's own. */
   readonly workloadEnvironment: Readonly<Record<string, string>>;
+  /** Whom workloads run as where the agent is root; a name or a number. */
+  readonly workloadUser: string | undefined;
+  /** Root's workloads run as root, for want of another user. */
+  readonly allowRootWorkloads: boolean;
+  /** A control group of version 2 that was delegated to the agent, to limit workloads in. */
+  readonly cgroup: string | undefined;
+  /** How much output of one allocation is kept, in MiB; older output goes. */
+  readonly outputMaxMiB: number;
+  /** What the agent's own tools inherit of its environment. */
+  readonly toolEnvironment: Readonly<Record<string, string>>;
 }
 
 /** What a command line says of the metrics server; each part goes before `ASTRAGO_METRICS_BIND`. */
@@ -51,7 +63,10 @@ export interface MetricsFlags {
 
 const noFlags: MetricsFlags = { port: undefined, host: undefined };
 
-/** Names a workload may take over; never the agent's whole environment, which may hold secrets. */
+/** Where a login shell of an ordinary system looks. */
+const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Names a tool may take over; never the agent's whole environment, which may hold secrets. */
 const inherited = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'LD_LIBRARY_PATH'];
 
 export function readAgentConfig(environment: Environment, flags: MetricsFlags = noFlags): AgentConfig {
@@ -64,7 +79,9 @@ export function readAgentConfig(environment: Environment, flags: MetricsFlags = 
 
 /** Of an agent without a controller. `dataDirectory` is not that of `ASTRAGO_AGENT_DATA`, which may be an enrolled agent's. */
 export function readStandaloneConfig(environment: Environment, dataDirectory: string, flags: MetricsFlags = noFlags): AgentConfig {
-  return { ...readCommonConfig(environment, flags), dataDirectory, controller: undefined };
+  // It starts no workload, so nothing about them may keep it from looking.
+  const nobody = { workloadUser: undefined, cgroup: undefined };
+  return { ...readCommonConfig(environment, flags), ...nobody, dataDirectory, controller: undefined };
 }
 
 function readCommonConfig(environment: Environment, flags: MetricsFlags): Omit<AgentConfig, 'controller' | 'dataDirectory'> {
@@ -87,12 +104,18 @@ function readCommonConfig(environment: Environment, flags: MetricsFlags): Omit<A
         : whole(environment, 'ASTRAGO_HOST_PERIOD_MS', 15_000),
     prepareTimeoutMs: whole(environment, 'ASTRAGO_PREPARE_TIMEOUT_MS', 120_000),
     strangersTimeoutMs: whole(environment, 'ASTRAGO_STRANGERS_TIMEOUT_MS', 15_000),
+    controllerSilenceMaxMs: whole(environment, 'ASTRAGO_CONTROLLER_SILENCE_MAX_MS', 60_000),
     driftAfterMs: whole(environment, 'ASTRAGO_DRIFT_AFTER_MS', 60_000),
     kernelLog: environment['ASTRAGO_KERNEL_LOG'] ?? '/dev/kmsg',
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
-    workloadEnvironment: toolEnvironment(environment),
+    workloadEnvironment: { PATH: environment['ASTRAGO_WORKLOAD_PATH'] ?? usualPath, LANG: 'C.UTF-8' },
+    workloadUser: environment['ASTRAGO_WORKLOAD_USER'],
+    allowRootWorkloads: environment['ASTRAGO_ALLOW_ROOT_WORKLOADS'] === '1',
+    cgroup: environment['ASTRAGO_CGROUP'],
+    outputMaxMiB: whole(environment, 'ASTRAGO_OUTPUT_MAX_MIB', 128),
+    toolEnvironment: toolEnvironment(environment),
   };
 }
 
@@ -108,7 +131,7 @@ function readControllerConfig(environment: Environment): ControllerConfig {
   };
 }
 
-/** What the tools that are started inherit. */
+/** What a tool inherits of the environment. */
 export function toolEnvironment(environment: Environment): Readonly<Record<string, string>> {
   return Object.fromEntries(inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));
 }

@@ -26,9 +26,11 @@ export async function linkController(facts: {
   readonly launcher: ProcessLauncher;
   readonly bootId: string;
   readonly clock: Clock;
+  /** The controller has answered, given an order, or asked. */
+  readonly onController: () => void;
   readonly log: (facts: object, message: string) => void;
 }): Promise<ControllerLink> {
-  const { config, controller, agent, launcher, bootId, clock, log } = facts;
+  const { config, controller, agent, launcher, bootId, clock, onController, log } = facts;
   const credentials = await credentialsFor({
     node: config.node,
     joinAddress: controller.joinAddress,
@@ -45,6 +47,7 @@ export async function linkController(facts: {
     facts: { node: config.node, bootId, agentVersion, cpuMilli: config.cpuMilli, memoryMiB: config.memoryMiB },
     mayGrow: (id) => agent.mayGrow(id),
     execTarget: (id) => agent.execTarget(id),
+    onController,
   });
   return {
     address: server.address,
@@ -58,6 +61,7 @@ export async function linkController(facts: {
           credentials,
           clock,
           random: Math.random,
+          onAnswer: onController,
           log,
         },
         signal,

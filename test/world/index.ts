@@ -128,6 +128,8 @@ export class World implements AsyncDisposable {
       environment: () => ({
         ...base(),
         PATH: `${machine}/bin:${process.env['PATH'] ?? ''}`,
+        ASTRAGO_WORKLOAD_PATH: `${machine}/bin:${process.env['PATH'] ?? ''}`,
+        ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
         ASTRAGO_NODE_NAME: name,
         ASTRAGO_AGENT_DATA: data,
         ASTRAGO_JOIN_ADDRESS: this.#announcement?.joinAddress ?? '',

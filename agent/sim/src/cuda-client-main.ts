@@ -31,6 +31,7 @@ function fail(code: CudaError): void {
   const [name, text] = cudaErrors[code];
   console.error(`CUDA error ${code} (${name}): ${text}`);
   if (!args.includes('--linger')) process.exit(1);
+  setInterval(() => undefined, 2 ** 30);
 }
 
 async function main(): Promise<void> {

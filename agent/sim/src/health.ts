@@ -32,6 +32,10 @@ export interface GpuHealth {
   /** `None`, `Reset`, `Reboot`, `Drain P2P`, `Drain and Reset`. */
   readonly recoveryAction?: string;
   readonly fabric?: { readonly state?: string; readonly status?: string; readonly summary?: string };
+  /** Texts for fields of `--query-gpu`, such as `[Unknown Error]` or `[GPU requires reset]`, whatever the truth is. */
+  readonly fields?: Readonly<Record<string, string>>;
+  /** Texts for elements of `-q -x`, and so for the lines of `-q`: every one of that name, `ERR!` for example. */
+  readonly elements?: Readonly<Record<string, string>>;
 }
 
 export interface EccCounts {

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { Answer } from './answer.ts';
 import { actionNow, spoiler } from './fault-action.ts';
 import { readFaults } from './faults.ts';
+import type { GpuModel } from './gpu-model.ts';
 import { hang } from './hang.ts';
 import { daemonDevices, devicesOf } from './held-devices.ts';
 import { liveDaemon, pidFileName, pipeDirectoryOf } from './mps/live-daemon.ts';
@@ -111,8 +112,9 @@ async function runDaemon(): Promise<number> {
     tell(`Failed to start the MPS control daemon: ${(error as Error).message}`);
     return 1;
   }
+  const { model } = JSON.parse(readFileSync(join(machineDirectory, 'lib', 'model.json'), 'utf8')) as { model: GpuModel };
   const { Daemon } = await import('./mps/daemon.ts');
-  const daemon = new Daemon({ machineDirectory, pipeDirectory, logDirectory, environment });
+  const daemon = new Daemon({ machineDirectory, pipeDirectory, logDirectory, environment, model });
   if (join(pipeDirectory, 'control').length > 107) {
     daemon.log('Failed to bind the control socket: its path is too long');
     return 1;
@@ -159,8 +161,12 @@ async function passCommand(line: string, answer: Answer): Promise<number> {
     send(socket, { kind: 'command', line });
   });
   socket.destroy();
-  // The daemon ended: as it was asked to, or under the command.
-  if (!result) return line.startsWith('quit') ? 0 : 1;
+  if (!result) {
+    // The daemon ended: as it was asked to, or under the command.
+    if (line.startsWith('quit')) return 0;
+    answer.print(noDaemon);
+    return 1;
+  }
   answer.printRaw(result.text);
   return result.refused ? (readFaults(machineDirectory).mps?.refusedExitCode ?? 0) : 0;
 }

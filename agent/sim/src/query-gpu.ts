@@ -33,7 +33,10 @@ export function queryGpu(machine: Machine, names: string, format: CsvFormat, ids
   }
   for (const gpu of visible.gpus) {
     const reading = readSensors(machine, gpu, processes, now.getTime());
-    const values = fields.map(({ row }) => printValue(row, fieldValue(machine, gpu, reading, row, now), format));
+    const texts = healthOf(machine.health, gpu).fields;
+    const values = fields.map(
+      ({ asked, row }) => texts?.[asked] ?? texts?.[row[0]] ?? printValue(row, fieldValue(machine, gpu, reading, row, now), format),
+    );
     machine.answer.print(values.join(', '));
   }
   if (visible.lostLine !== undefined) machine.answer.print(visible.lostLine);

@@ -41,12 +41,22 @@ export function queryXml(machine: Machine, ids: string | undefined): number {
   answer.print(`\t<attached_gpus>${machine.state.gpus.length}</attached_gpus>`);
   for (const gpu of visible.gpus) {
     const values = valuesOf(machine, gpu, readSensors(machine, gpu, processes, now.getTime()));
-    for (const line of skeleton) answer.printRaw(fill(line, values));
+    const texts = Object.entries(healthOf(machine.health, gpu).elements ?? {});
+    for (const line of skeleton) answer.printRaw(withTexts(fill(line, values), texts));
     answer.print('');
   }
   answer.print('</nvidia_smi_log>');
   if (visible.lostLine !== undefined) answer.print(visible.lostLine);
   return visible.exitCode;
+}
+
+/** Elements that say what `health.json` makes them say. */
+function withTexts(lines: string, texts: readonly (readonly [string, string])[]): string {
+  return texts.reduce(
+    (text, [tag, value]) =>
+      text.replace(new RegExp(`(<${tag}>).*(</${tag}>)`, 'g'), (_, open: string, close: string) => `${open}${value}${close}`),
+    lines,
+  );
 }
 
 function dtdVersion(driverMajor: number): number {

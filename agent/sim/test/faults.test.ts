@@ -37,9 +37,9 @@ describe('a rule', () => {
 
   it('can hang a call so that only SIGKILL ends it', async () => {
     using machine = new SimulatedMachine();
-    machine.setFaults({ rules: [{ action: { hang: true } }] });
+    machine.setFaults({ rules: [{ times: 1, action: { hang: true } }] });
     const { kill, ended } = machine.start('-L');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await machine.met(1);
 
     kill('SIGTERM');
     const early = await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 300))]);

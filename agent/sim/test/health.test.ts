@@ -81,6 +81,15 @@ describe('a GPU that ails', () => {
     expect(machine.run('-q -x').stdout.match(/<retired_page_address>/g)).toHaveLength(2);
   });
 
+  it('may say anything in a single field', () => {
+    using machine = new SimulatedMachine({ gpuCount: 2 });
+    machine.setHealth({ '0': { fields: { 'power.draw': '[Unknown Error]' }, elements: { gpu_temp: 'Unknown Error' } } });
+
+    expect(fields(machine, 'index,power.draw')).toMatch(/^0, \[Unknown Error\]\n1, \d+\.\d\d$/);
+    expect(machine.run('-q -x').stdout.match(/<gpu_temp>.*</g)?.[0]).toBe('<gpu_temp>Unknown Error<');
+    expect(machine.run('-q -i 0').stdout).toContain('GPU Current Temp                               : Unknown Error\n');
+  });
+
   it('keeps row remapping to itself under MIG', () => {
     using machine = new SimulatedMachine({ migEnabled: true });
     machine.setHealth({ '0': { remappedRows: { pending: true } } });

@@ -83,8 +83,7 @@ describe('a loop in trouble', () => {
     using machine = new SimulatedMachine();
     machine.setFaults({ rules: [{ match: { args: '--query-gpu' }, afterMatches: 3, action: { hang: true } }] });
     using call = loop(machine, command);
-    await until(() => lines(call).length === 3);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await machine.met(4);
 
     call.kill('SIGTERM');
     const early = await Promise.race([call.ended, new Promise((resolve) => setTimeout(resolve, 200))]);

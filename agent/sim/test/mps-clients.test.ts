@@ -109,6 +109,22 @@ describe('a client', () => {
     expect((await site.client().ended).stderr).toContain('CUDA error 808 (CUDA_ERROR_MPS_MAX_CLIENTS_REACHED)');
   });
 
+  it('has less company in a slice, and holds it against being destroyed', async () => {
+    using machine = new SimulatedMachine({ migEnabled: true });
+    using site = new MpsSite(machine);
+    machine.run('mig -cgi 14 -C');
+    const [slice = ''] = machine.run('-L').stdout.match(/MIG-[0-9a-f-]{36}/) ?? [];
+    // Two of seven slices.
+    machine.setFaults({ mps: { clientLimit: 4 } });
+    site.start(slice);
+    await ready(site.client());
+
+    expect((await site.client().ended).stderr).toContain('CUDA error 808');
+    expect(machine.run('mig -dci')).toMatchObject({ code: 19, stdout: expect.stringContaining('In use by another client') });
+    site.tell('quit -t 0');
+    await until(() => machine.run('mig -dci').code === 0);
+  });
+
   it('is refused on an exclusive GPU in use, unless it comes through MPS', async () => {
     using machine = new SimulatedMachine();
     using site = new MpsSite(machine);

@@ -42,7 +42,7 @@ describe('the control daemon', () => {
     mkdirSync(long);
 
     expect(site.start(undefined, { CUDA_MPS_PIPE_DIRECTORY: long })).toMatchObject({ code: 0, stdout: '' });
-    expect(site.start(undefined, { CUDA_MPS_PIPE_DIRECTORY: long }).code).toBe(0);
+    expect(site.tellAt(long, 'get_server_list')).toMatchObject({ code: 1, stdout: 'Cannot find MPS control daemon process\n' });
   });
 
   it('says so where its directory cannot be made', () => {
@@ -117,11 +117,14 @@ describe('a daemon in trouble', () => {
     expect(site.start()).toMatchObject({ code: 7, stdout: 'no\n' });
     expect(site.start().code).toBe(0);
     expect(site.say('get_server_list')).toBe('???');
-    machine.setFaults({ rules: [{ match: { tool, args: 'get_server_list' }, action: { hang: true } }] });
-    const stuck = site.control([]);
+    machine.setFaults({ rules: [{ match: { tool, args: 'get_server_list' }, times: 1, action: { hang: true } }] });
+    const stuck = site.control([], 'get_server_list\n');
+    await machine.met(1);
+    stuck.kill('SIGTERM');
+    const early = await Promise.race([stuck.ended, new Promise((resolve) => setTimeout(resolve, 200))]);
     stuck.kill('SIGKILL');
-    await stuck.ended;
-    expect(machine.run('-L').code).toBe(0);
+    expect(early).toBeUndefined();
+    expect(await stuck.ended).toMatchObject({ signal: 'SIGKILL', stdout: '' });
   });
 
   it('dies under a command, or by itself', async () => {
@@ -136,6 +139,18 @@ describe('a daemon in trouble', () => {
     machine.setFaults({ mps: { dieAfterMs: 50 } });
     site.start();
     await until(() => site.tell('get_default_client_priority').code === 1);
+  });
+
+  it('has servers that do not come up', async () => {
+    using machine = new SimulatedMachine();
+    using site = new MpsSite(machine);
+    site.start();
+    machine.setFaults({ mps: { serverExitCode: 1 } });
+
+    expect((await site.client().ended).stderr).toContain('CUDA error 805');
+    machine.setFaults({});
+    const client = site.client();
+    await until(() => client.output().includes('ready'));
   });
 
   it('gets no server for a device that is not there', async () => {

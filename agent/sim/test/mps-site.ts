@@ -26,13 +26,20 @@ export class MpsSite implements Disposable {
     return this.#control([], `${lines.join('\n')}\n`, {});
   }
 
+  /** A command for the daemon of another directory. */
+  tellAt(pipe: string, line: string): Ran {
+    return this.#control([], `${line}\n`, { CUDA_MPS_PIPE_DIRECTORY: pipe });
+  }
+
   say(line: string): string {
     return this.tell(line).stdout.trimEnd();
   }
 
-  control(args: readonly string[]): Running {
-    const child = spawn(this.#machine.created.mpsControl, args, { env: this.environment({}), stdio: ['ignore', 'pipe', 'pipe'] });
+  /** A call beside others, with something on its standard input. */
+  control(args: readonly string[], input = ''): Running {
+    const child = spawn(this.#machine.created.mpsControl, args, { env: this.environment({}), stdio: ['pipe', 'pipe', 'pipe'] });
     this.#children.push(child);
+    child.stdin.end(input);
     return running(child);
   }
 

@@ -86,10 +86,26 @@ export class SimulatedMachine implements Disposable {
 
   setFaults(faults: Faults): void {
     writeFileSync(this.created.faultsFile, JSON.stringify(faults));
+    rmSync(join(this.created.directory, 'fault-counts.json'), { force: true });
   }
 
   setHealth(health: MachineHealth): void {
     writeFileSync(this.created.healthFile, JSON.stringify(health));
+  }
+
+  /** Waits until the first rule, one that is counted, was met so often, and the call that met it had time to act. */
+  async met(times: number): Promise<void> {
+    await until(() => {
+      try {
+        const counts = JSON.parse(readFileSync(join(this.created.directory, 'fault-counts.json'), 'utf8')) as {
+          matches: Record<string, number>;
+        };
+        return (counts.matches['0'] ?? 0) >= times;
+      } catch {
+        return false;
+      }
+    });
+    await new Promise((resolve) => setTimeout(resolve, 300));
   }
 
   state(): MachineState {

@@ -208,6 +208,7 @@ export class AllocationKeeper {
         command: intent.command,
         environment,
         workingDirectory: intent.workingDirectory,
+        limits: intent.limits,
       });
     } catch (cause) {
       // Anything else, a full disk for one, is this node's trouble and not the submitter's: it is tried again.

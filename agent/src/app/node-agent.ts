@@ -5,6 +5,7 @@ import { type Acceptance, accept } from '#core/accept';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { Order } from '#core/order';
 import { AllocationKeeper, type AllocationKeeperDeps } from './allocation-keeper.ts';
+import type { Attribution } from './attribution.ts';
 import { GpuWorker } from './gpu-worker.ts';
 import { Holdings } from './holdings.ts';
 import { type NodeState, nodeKey } from './node-state.ts';
@@ -18,6 +19,7 @@ export interface NodeAgentDeps {
   readonly driver: GpuDriver;
   readonly ledger: Ledger;
   readonly launcher: ProcessLauncher;
+  readonly attribution: Pick<Attribution, 'attribute'>;
   readonly clock: Clock;
   readonly state: NodeState;
   /** Is told how collecting goes. */

@@ -2,9 +2,9 @@ import type { Condition, ConditionKind } from '@astrago/shared/domain/condition'
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { Latest } from '@astrago/shared/runtime/latest';
 import type { AllocationStatus } from '#core/allocation-step';
-import type { EnforcementClass } from '#core/order';
+import type { AllocatedDevice, EnforcementClass } from '#core/order';
 import type { GpuSample, SliceSample } from '#core/telemetry/sample';
-import type { DriverFault, DriverFaultCode, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
+import type { DriverFault, DriverFaultCode, EnforcementAction, ObservedGpu, ObservedProcess, Reading } from './ports.ts';
 import type { TelemetryStatus } from './telemetry-source.ts';
 
 /** `observedAtMs` is when the driver last listed GPUs; 0 before it ever did. */
@@ -26,6 +26,17 @@ export interface AllocationSnapshot {
 export interface AttributedProcess extends ObservedProcess {
   /** Absent for a stranger. */
   readonly allocation: string | undefined;
+  /** Of the allocation. */
+  readonly workload?: string | undefined;
+  readonly workspace?: string | undefined;
+  /** What the allocation holds as long as a process of it lives; absent when nobody knows any more. */
+  readonly devices?: readonly AllocatedDevice[] | undefined;
+  /** With the pid an identity within one boot, in clock ticks since boot; absent for what is not to be seen in /proc. */
+  readonly startTime?: string | undefined;
+  /** The Kubernetes pod and the container it is in; absent outside of any. */
+  readonly podUid?: string | undefined;
+  readonly containerId?: string | undefined;
+  readonly mpsRole?: 'client' | 'server' | undefined;
 }
 
 export interface XidTotal {
@@ -57,6 +68,8 @@ export class NodeState {
   readonly allocations = new Latest<readonly AllocationSnapshot[]>();
   readonly processes = new Latest<{ readonly atMs: number; readonly processes: readonly AttributedProcess[] }>();
   readonly readings = new Latest<{ readonly atMs: number; readonly readings: readonly Reading[] }>();
+  /** The latest deeds of enforcement, oldest first. */
+  readonly enforcement = new Latest<readonly EnforcementAction[]>();
   /** The newest round; a GPU that did not answer has none. */
   readonly samples = new Latest<{ readonly atMs: number; readonly samples: ReadonlyMap<GpuUuid, GpuSample> }>();
   /** Of all MIG slices; never set where the driver does not tell. */

@@ -4,7 +4,9 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Profile } from '@astrago/shared/domain/mig/profile';
 import type { LiveSlice, WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { AllocationStatus } from '#core/allocation-step';
-import type { AllocatedDevice, Order } from '#core/order';
+import type { DeedKind } from '#core/enforcement/enforce';
+import type { FindingKind } from '#core/enforcement/finding';
+import type { AllocatedDevice, Order, ResourceLimits } from '#core/order';
 
 /** One GPU as the driver lists it at one moment. */
 export interface ObservedGpu {
@@ -124,11 +126,17 @@ export interface LaunchRequest {
   readonly environment: Readonly<Record<string, string>>;
   /** Absent: a directory of the allocation's own. */
   readonly workingDirectory: string | undefined;
+  readonly limits?: ResourceLimits | undefined;
 }
 
 /** What an allocation was started with. */
 export interface Launched extends LaunchRequest {
   readonly workingDirectory: string;
+  /**
+   * What every command of it is run through, so that it has the limits and the user of the allocation: the words before
+   * the command, and the environment for them. Absent: the command is run as it is.
+   */
+  readonly wrapped?: { readonly words: readonly string[]; readonly environment: Readonly<Record<string, string>> } | undefined;
 }
 
 /** The command could not be started at all; the message is for the submitter. */
@@ -137,8 +145,15 @@ export class StartFault extends Error {
 }
 
 export interface Output {
+  /** Of all that was ever written; offsets count from the first byte of it, also where that is gone. */
   readonly size: number;
-  read(end: number): AsyncIterable<Uint8Array>;
+  /** In order. Where a piece does not begin where the one before ended, what lies between was given up for its size. */
+  read(end: number): AsyncIterable<OutputPiece>;
+}
+
+export interface OutputPiece {
+  readonly offset: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** The workload processes of this machine. They outlive the agent; starting is idempotent by allocation. */
@@ -176,4 +191,21 @@ export interface Ledger {
   /** Durable before the step is taken. */
   intent(gpu: GpuUuid, step: string): Promise<void>;
   outcome(gpu: GpuUuid, step: string, result: string): Promise<void>;
+  /** Durable before a process is signalled, and before the deed is told. */
+  deed(action: EnforcementAction): Promise<void>;
+}
+
+/** Something that was found about a process, and what was done about it. */
+export interface EnforcementAction {
+  /** Wall clock, ms since the epoch. */
+  readonly atMs: number;
+  readonly finding: FindingKind;
+  readonly deed: DeedKind;
+  readonly gpu: GpuUuid;
+  readonly pid: number;
+  /** Clock ticks since boot; absent for a process that could not be seen. */
+  readonly startTime: string | undefined;
+  readonly allocation: string | undefined;
+  /** For a person; never parsed. */
+  readonly detail: string;
 }

@@ -1,13 +1,14 @@
 import type { Clock } from '@astrago/shared/runtime/clock';
 import type { GpuSample } from '#core/telemetry/sample';
-import type { AttributedProcess, NodeState } from './node-state.ts';
-import type { ProcessLauncher, Reading } from './ports.ts';
+import type { Attribution } from './attribution.ts';
+import type { NodeState } from './node-state.ts';
+import type { Reading } from './ports.ts';
 import type { DeviceDetails, TelemetrySource } from './telemetry-source.ts';
 
 export interface SamplerDeps {
   readonly telemetry: TelemetrySource;
   readonly state: NodeState;
-  readonly launcher: Pick<ProcessLauncher, 'pidsByAllocation'>;
+  readonly attribution: Pick<Attribution, 'attribute'>;
   readonly clock: Clock;
   /** What of the details is older than three of these is no longer added to samples. */
   readonly detailPeriodMs: number;
@@ -16,10 +17,10 @@ export interface SamplerDeps {
 
 /** Writes what the telemetry source tells into the state of the node. Runs until the signal is aborted; never rejects. */
 export async function sample(deps: SamplerDeps, signal: AbortSignal): Promise<void> {
-  const { telemetry, state, launcher, clock, log } = deps;
+  const { telemetry, state, attribution, clock, log } = deps;
   let samples: readonly GpuSample[] = [];
   let details: DeviceDetails | undefined;
-  /** The newest details that no look at the launcher has been started for. */
+  /** The newest details whose processes nobody has been asked about yet. */
   let unattributed: DeviceDetails | undefined;
   let attributing: Promise<void> | undefined;
 
@@ -32,13 +33,7 @@ export async function sample(deps: SamplerDeps, signal: AbortSignal): Promise<vo
       const { atMs, processes } = unattributed;
       unattributed = undefined;
       try {
-        const byPid = new Map(
-          [...(await launcher.pidsByAllocation())].flatMap(([allocation, members]) => members.map((pid) => [pid, allocation] as const)),
-        );
-        state.processes.set({
-          atMs,
-          processes: processes.map((process): AttributedProcess => ({ ...process, allocation: byPid.get(process.pid) })),
-        });
+        state.processes.set({ atMs, processes: await attribution.attribute(processes) });
       } catch (failure) {
         log(
           { failure: failure instanceof Error ? failure.message : String(failure) },

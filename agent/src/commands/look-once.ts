@@ -1,5 +1,6 @@
 // One look at everything, in the order in which an agent's loops would take it.
 import type { Clock } from '@astrago/shared/runtime/clock';
+import { afterSample, findingsOf, unexamined } from '#core/health/gpu-health';
 import type { GpuSample, SliceSample } from '#core/telemetry/sample';
 import { type AttributedProcess, NodeState, nodeKey } from '../app/node-state.ts';
 import { DriverFault, type GpuDriver, type ObservedProcess, type Reading } from '../app/ports.ts';
@@ -49,6 +50,9 @@ export async function lookOnce(
   // One that hangs, or is not there, would only be waited for once more.
   const worthAsking = fault === undefined ? listing !== 0 : fault.code === 'unreadable-output' || fault.code === 'failed';
   const measured = worthAsking ? await measure(deps, signal) : nothing;
+  // What needs more than one look to be sure of is left out.
+  for (const sample of measured.samples)
+    for (const { kind, detail } of findingsOf(afterSample(unexamined, sample, 0), 0)) state.setCondition(sample.gpuUuid, kind, detail);
   // The GPUs are listed all the same: what is missing is only what is measured of them.
   const hung = measured.faults.find(({ code }) => code === 'timed-out' || code === 'busy-with-hung-command');
   if (hung !== undefined) state.noteFault(nodeKey, hung);

@@ -15,6 +15,8 @@ export interface HeartbeatDeps {
   readonly clock: Clock;
   /** 0 to 1. */
   readonly random: () => number;
+  /** The controller has answered. */
+  readonly onAnswer?: () => void;
   readonly log: (facts: object, message: string) => void;
 }
 
@@ -38,6 +40,7 @@ export async function heartbeat(deps: HeartbeatDeps, signal: AbortSignal): Promi
     while (!signal.aborted) {
       try {
         const answer = await beat(client, request);
+        deps.onAnswer?.();
         pauseMs = firstPauseMs;
         if (!answered) deps.log({}, 'the controller answers again');
         answered = true;

@@ -11,6 +11,8 @@ import { sendMessage } from './send-message.ts';
 export interface ExecTarget {
   readonly environment: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
+  /** Words before the command, and the environment for them: its limits, and the user it runs as. */
+  readonly wrapped?: { readonly words: readonly string[]; readonly environment: Readonly<Record<string, string>> } | undefined;
 }
 
 /** The request cannot be served, and it is the caller's to know why. */
@@ -58,9 +60,11 @@ async function runBeside(
   signal: AbortSignal,
 ): Promise<number> {
   let child: ChildProcessWithoutNullStreams;
+  const [first = program, ...more] = [...(target.wrapped?.words ?? []), program, ...args];
+  const env = { ...(target.wrapped?.environment ?? target.environment) };
   try {
     // A session of its own, so that what it starts can be ended with it.
-    child = spawn(program, args, { cwd: target.workingDirectory, env: { ...target.environment }, stdio: 'pipe', detached: true });
+    child = spawn(first, more, { cwd: target.workingDirectory, env, stdio: 'pipe', detached: true });
     if (child.pid === undefined) await once(child, 'spawn');
   } catch (cause) {
     await send({ case: 'stderr', value: Buffer.from(`${cause instanceof Error ? cause.message : String(cause)}\n`) });

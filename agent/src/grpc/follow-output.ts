@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ProcessLauncher } from '../app/ports.ts';
+import type { OutputPiece, ProcessLauncher } from '../app/ports.ts';
 
 const lookAgainMs = 100;
 
@@ -10,14 +10,14 @@ export async function* followOutput(
   offset: number,
   growing: () => boolean,
   signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, undefined> {
+): AsyncGenerator<OutputPiece, void, undefined> {
   let at = offset;
   while (!signal.aborted) {
     // Asked before the read: what is written after the last read of an ended allocation does not exist.
     const more = growing();
     const output = await launcher.output(allocation, at);
     if (output !== undefined && output.size > at) {
-      for await (const chunk of output.read(output.size)) yield chunk;
+      for await (const piece of output.read(output.size)) yield piece;
       at = output.size;
       continue;
     }

@@ -23,7 +23,7 @@ import { ExecRefused, type ExecTarget, serveExec } from './exec.ts';
 import { followOutput } from './follow-output.ts';
 import { orderFromWire, UnreadableOrder } from './from-wire.ts';
 import { sendMessage } from './send-message.ts';
-import { allocationsToWire, inventoryToWire, type NodeFacts, processesToWire, readingsToWire } from './to-wire.ts';
+import { allocationsToWire, enforcementToWire, inventoryToWire, type NodeFacts, processesToWire, readingsToWire } from './to-wire.ts';
 
 export interface GrpcServerDeps {
   readonly agent: NodeAgent;
@@ -32,6 +32,8 @@ export interface GrpcServerDeps {
   /** Whether an allocation may still write output. */
   readonly mayGrow: (allocation: string) => boolean;
   readonly execTarget: (allocation: string) => Promise<ExecTarget | undefined>;
+  /** The controller has given an order, or asked to be told of everything. */
+  readonly onController?: () => void;
 }
 
 /** The one peer that may give orders. */
@@ -70,12 +72,17 @@ function implementation(deps: GrpcServerDeps): grpc.UntypedServiceImplementation
   return {
     apply: (call: grpc.ServerUnaryCall<ApplyRequest, ApplyResponse>, answer: grpc.sendUnaryData<ApplyResponse>) => {
       if (!isController(call)) return void answer(forbidden);
+      deps.onController?.();
       apply(deps.agent, call.request).then(
         (response) => answer(null, response),
         (failure: unknown) => answer(errorOf(failure)),
       );
     },
-    watch: (call: grpc.ServerWritableStream<WatchRequest, WatchResponse>) => guarded(call, (signal) => watch(deps, call, signal)),
+    watch: (call: grpc.ServerWritableStream<WatchRequest, WatchResponse>) =>
+      guarded(call, (signal) => {
+        deps.onController?.();
+        return watch(deps, call, signal);
+      }),
     logs: (call: grpc.ServerWritableStream<LogsRequest, LogsResponse>) =>
       guarded(call, async (signal) => {
         const { offset, follow } = call.request;
@@ -83,8 +90,8 @@ function implementation(deps: GrpcServerDeps): grpc.UntypedServiceImplementation
         // An id is a part of a path here: what is not one names nothing.
         if (allocation === undefined) return;
         const growing = () => follow && deps.mayGrow(allocation);
-        for await (const chunk of followOutput(deps.launcher, allocation, Number(offset), growing, signal)) {
-          await sendMessage(call, create(LogsResponseSchema, { chunk }), signal);
+        for await (const piece of followOutput(deps.launcher, allocation, Number(offset), growing, signal)) {
+          await sendMessage(call, create(LogsResponseSchema, { chunk: piece.bytes, offset: BigInt(piece.offset) }), signal);
         }
       }),
     exec: (call: grpc.ServerDuplexStream<ExecRequest, ExecResponse>) =>
@@ -169,5 +176,6 @@ async function watch(
     pump(state.allocations, allocationsToWire),
     pump(state.processes, ({ processes }) => processesToWire(processes)),
     pump(state.readings, ({ atMs, readings }) => readingsToWire(atMs, readings)),
+    pump(state.enforcement, enforcementToWire),
   ]);
 }

@@ -2,8 +2,10 @@ import {
   AllocationState,
   type AllocationStatusSchema,
   EnforcementClass,
+  EnforcementDeed,
   FailureReason,
   type GpuSchema,
+  MpsRole,
   type WatchResponse,
   WatchResponseSchema,
 } from '@astrago/proto/agent';
@@ -11,7 +13,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { Failure } from '#core/allocation-step';
 import type { EnforcementClass as Enforcement, Order } from '#core/order';
 import { type AllocationSnapshot, type AttributedProcess, type NodeSnapshot, nodeKey } from '../app/node-state.ts';
-import type { ObservedGpu, Reading } from '../app/ports.ts';
+import type { EnforcementAction, ObservedGpu, Reading } from '../app/ports.ts';
 
 export interface NodeFacts {
   readonly node: string;
@@ -122,6 +124,8 @@ function allocationToWire({ id, workload, status, enforcement }: AllocationSnaps
   }
 }
 
+const mpsRoles = { client: MpsRole.CLIENT, server: MpsRole.SERVER } as const;
+
 export function processesToWire(processes: readonly AttributedProcess[]): WatchResponse {
   const value = {
     processes: processes.map((process) => ({
@@ -132,9 +136,34 @@ export function processesToWire(processes: readonly AttributedProcess[]): WatchR
       ...given('computeInstanceId', process.computeInstanceId),
       ...given('usedMemoryMib', process.usedMemoryMiB),
       ...given('allocation', process.allocation),
+      ...given('podUid', process.podUid),
+      ...given('containerId', process.containerId),
+      ...(process.mpsRole === undefined ? {} : { mpsRole: mpsRoles[process.mpsRole] }),
     })),
   };
   return create(WatchResponseSchema, { report: { case: 'processes', value } });
+}
+
+const deeds: Readonly<Record<EnforcementAction['deed'], EnforcementDeed>> = {
+  notified: EnforcementDeed.NOTIFIED,
+  terminated: EnforcementDeed.TERMINATED,
+  killed: EnforcementDeed.KILLED,
+  'held-back': EnforcementDeed.HELD_BACK,
+};
+
+export function enforcementToWire(actions: readonly EnforcementAction[]): WatchResponse {
+  const value = {
+    actions: actions.map(({ atMs, finding, deed, gpu, pid, allocation, detail }) => ({
+      atMs: BigInt(Math.round(atMs)),
+      finding,
+      deed: deeds[deed],
+      gpuUuid: gpu,
+      pid,
+      ...given('allocation', allocation),
+      detail,
+    })),
+  };
+  return create(WatchResponseSchema, { report: { case: 'enforcement', value } });
 }
 
 export function readingsToWire(atMs: number, readings: readonly Reading[]): WatchResponse {

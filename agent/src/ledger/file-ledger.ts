@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { AllocationStatus } from '#core/allocation-step';
 import { emptyOrder, type Order } from '#core/order';
-import type { Ledger } from '../app/ports.ts';
+import type { EnforcementAction, Ledger } from '../app/ports.ts';
 import { readSealed, removeDrafts, setAside, writeSealed } from './sealed-file.ts';
 import { StepJournal } from './step-journal.ts';
 
@@ -87,6 +87,10 @@ export class FileLedger implements Ledger, AsyncDisposable {
   async probe(): Promise<void> {
     if (this.#writable) return;
     await this.#alone(() => writeSealed(join(this.#deps.directory, 'probe.json'), {})).catch(() => undefined);
+  }
+
+  deed(action: EnforcementAction): Promise<void> {
+    return this.#alone(() => this.#steps.deed(action));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -123,10 +123,26 @@ describe('the compatibility set', () => {
     expect(made.series(/^DCGM/)).toEqual([]);
   });
 
+  it('has the last Xid of each GPU, and 0 only where the kernel log says that there was none', () => {
+    const made = bench();
+    const xid = () => made.series(/XID/).map((line) => line.split(' ').at(-1));
+    expect(xid()).toEqual([]);
+
+    made.state.kernelLog.set({ kind: 'readable', lostRecords: 0 });
+    expect(xid()).toEqual(['0']);
+    const gpu = gpuUuid(1);
+    made.state.xids.set([
+      { gpuUuid: gpu, xid: 79, count: 1, lastAtMs: 2000 },
+      { gpuUuid: gpu, xid: 13, count: 9, lastAtMs: 1000 },
+    ]);
+    expect(xid()).toEqual(['79']);
+  });
+
   it('is listed whole in the table of metrics', () => {
     const made = bench('hostname', [liveSlice('3g.40gb', 0, 4, 1)]);
     made.sampled({ gpu: 1, values: everyGpuMeasure });
     made.slicesSampled({ gpu: 1, gi: 1, values: everySliceMeasure });
+    made.state.kernelLog.set({ kind: 'readable', lostRecords: 0 });
 
     const names = new Set(made.series(/^DCGM/).map((line) => line.split('{')[0]));
     expect([...names].sort()).toEqual(compatibilityFamilies.map(({ name }) => name).sort());

@@ -3,6 +3,7 @@
 // prints on Hopper and later. Source of names, types and units: etc/default-counters.csv of github.com/NVIDIA/dcgm-exporter.
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { GpuMeasure, GpuSample, SliceMeasure } from '#core/telemetry/sample';
+import type { XidTotal } from '../app/node-state.ts';
 import type { ObservedGpu } from '../app/ports.ts';
 import { isMpsServer, type PlacedProcess, podOf } from './allocation-series.ts';
 import type { Exposition, Family, FamilyType } from './exposition.ts';
@@ -91,7 +92,17 @@ const activity: readonly Translated<SliceMeasure>[] = [
   field('PROF_SM_ACTIVE', 'sm-activity', 'none', 'Share of multiprocessors with work over time, 0 to 1'),
 ];
 
-export const compatibilityFamilies: readonly Family<string>[] = [...board, ...memory, ...activity].map(({ family }) => family);
+const lastXid: Family<(typeof identityLabels)[number]> = {
+  name: 'DCGM_FI_DEV_XID_ERRORS',
+  type: 'gauge',
+  help: 'The last Xid in the kernel log since the machine was booted, 0 for none',
+  labels: identityLabels,
+};
+
+export const compatibilityFamilies: readonly Family<string>[] = [
+  ...[...board, ...memory, ...activity].map(({ family }) => family),
+  lastXid,
+];
 
 export function describeCompatibility(
   out: Exposition,
@@ -100,6 +111,8 @@ export function describeCompatibility(
     readonly hostnameLabel: HostnameLabel;
     readonly view: FreshView;
     readonly processes: readonly PlacedProcess[] | undefined;
+    /** Absent where the kernel log cannot be read: then nobody knows. */
+    readonly xids: readonly XidTotal[] | undefined;
   },
 ): void {
   const { view } = facts;
@@ -118,6 +131,7 @@ export function describeCompatibility(
     return { container: place?.container, namespace: place?.namespace, pod: place?.pod, pod_uid: place?.podUid };
   };
   const boards = view.gpus.map((gpu) => ({
+    uuid: gpu.uuid,
     cut: gpu.slices.length > 0,
     values: samples.get(gpu.uuid)?.values ?? {},
     labels: { ...identity(gpu), ...shared, ...(gpu.slices.length > 0 ? {} : pods(gpu, undefined)) },
@@ -135,8 +149,14 @@ export function describeCompatibility(
     for (const { values, labels, cut } of boards) if (!cut) out.add(family, labels, converted(values[measure], factor));
     for (const { values, labels } of slices) out.add(family, labels, converted(values[measure], factor));
   }
+  for (const { uuid, labels } of boards) out.add(lastXid, labels, facts.xids === undefined ? undefined : lastOf(facts.xids, uuid));
   for (const { family, measure, factor } of activity)
     for (const { values, labels } of slices) out.add(family, labels, converted(values[measure], factor));
+}
+
+function lastOf(xids: readonly XidTotal[], uuid: GpuUuid): number {
+  const own = xids.filter(({ gpuUuid }) => gpuUuid === uuid);
+  return own.reduce((last, one) => (one.lastAtMs > last.lastAtMs ? one : last), { xid: 0, lastAtMs: 0 }).xid;
 }
 
 /** Without the digits that come of writing 0.87 in twos. */

@@ -17,6 +17,7 @@ import type { Family } from './exposition.ts';
 import { periodsKept } from './freshness.ts';
 import { foreignProcesses, gpuCondition, gpuInfo, gpuShown, nodeCondition, sliceInfo, sliceShown } from './gpu-families.ts';
 import { hostFamilies } from './host-series.ts';
+import { xidFamilies } from './xid-series.ts';
 
 export const nativeFamilies: readonly Family<string>[] = [
   gpuInfo,
@@ -24,6 +25,7 @@ export const nativeFamilies: readonly Family<string>[] = [
   foreignProcesses,
   gpuCondition,
   nodeCondition,
+  ...xidFamilies,
   sliceInfo,
   ...sliceShown.map(({ family }) => family),
   allocationInfo,

@@ -12,6 +12,7 @@ import { Exposition } from './exposition.ts';
 import { Freshness } from './freshness.ts';
 import { describeConditions, describeGpus, freshView, type Periods } from './gpu-series.ts';
 import { describeHost } from './host-series.ts';
+import { describeXids } from './xid-series.ts';
 
 export interface AgentMetricsDeps {
   readonly node: string;
@@ -66,8 +67,8 @@ export class AgentMetrics {
   #devices(): Buffer {
     const { state, order, host } = this.#deps;
     const nowMs = this.#deps.clock.nowMs();
-    const { inventory, samples, slices, processes, allocations } = state;
-    const of = [...[inventory, samples, slices, processes, allocations, host].map((latest) => latest?.current), order()];
+    const { inventory, samples, slices, processes, allocations, xids, kernelLog } = state;
+    const of = [...[inventory, samples, slices, processes, allocations, xids, kernelLog, host].map((latest) => latest?.current), order()];
     const before = this.#printed;
     if (before?.freshness.holdsAt(nowMs) === true && before.of.every((value, index) => value === of[index])) return before.bytes;
     const freshness = new Freshness(nowMs);
@@ -86,6 +87,7 @@ export class AgentMetrics {
     const inventory: (NodeSnapshot & WithMps) | undefined = state.inventory.current;
     describeGpus(out, node, view);
     describeConditions(out, node, inventory);
+    describeXids(out, state.xids.current ?? [], state.kernelLog.current);
     describeAllocations(out, {
       allocations: state.allocations.current ?? [],
       order: this.#deps.order(),
@@ -95,7 +97,12 @@ export class AgentMetrics {
     });
     const host = this.#deps.host?.current;
     if (host !== undefined && freshness.isFresh(host.atMs, periodsMs.host)) describeHost(out, host);
-    if (compatibility !== undefined) describeCompatibility(out, { node, hostnameLabel: compatibility.hostnameLabel, view, processes });
+    if (compatibility !== undefined) {
+      const { hostnameLabel } = compatibility;
+      const log = state.kernelLog.current;
+      const xids = log?.kind === 'readable' ? (state.xids.current ?? []) : undefined;
+      describeCompatibility(out, { node, hostnameLabel, view, processes, xids });
+    }
     return out.text();
   }
 }

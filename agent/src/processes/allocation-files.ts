@@ -1,8 +1,8 @@
-import { createReadStream } from 'node:fs';
 import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Launched, Output } from '../app/ports.ts';
 import { syncDirectory, writeDurably } from '../files/write-durably.ts';
+import { readFrom } from './output-file.ts';
 
 export interface Owner {
   /** 0: nobody, it must never start. */
@@ -19,7 +19,7 @@ export interface Launch extends Launched {
 
 /**
  * The directory of one allocation: `launch.json`, what is to be run; `owner`, its one supervisor, made once by a hard
- * link; `output.log`; `work`, its own directory; `exit`, the exit code, once the command has ended.
+ * link; `output.log`, and in `output.log.start` where it begins; `work`, its own directory; `exit`, the exit code, once the command has ended.
  */
 export class AllocationFiles {
   readonly directory: string;
@@ -82,12 +82,6 @@ export class AllocationFiles {
   readOutput(offset: number): Promise<Output | undefined> {
     return readFrom(this.output, offset);
   }
-}
-
-/** `undefined` when the file is not there. */
-export async function readFrom(file: string, offset: number): Promise<Output | undefined> {
-  const found = await stat(file).catch(() => undefined);
-  return found === undefined ? undefined : { size: found.size, read: (end) => createReadStream(file, { start: offset, end: end - 1 }) };
 }
 
 async function readSmall(file: string): Promise<{ readonly text: string; readonly atMs: number } | undefined> {

@@ -63,7 +63,7 @@ async function output(): Promise<string> {
   const found = await launcher.output(id, 0);
   if (found === undefined || found.size === 0) return '';
   const chunks: Uint8Array[] = [];
-  for await (const chunk of found.read(found.size)) chunks.push(chunk);
+  for await (const { bytes } of found.read(found.size)) chunks.push(bytes);
   return Buffer.concat(chunks).toString('utf8');
 }
 

@@ -1,12 +1,19 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, chown, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Launched, type LaunchRequest, type Output, type ProcessLauncher, type ProcessState, StartFault } from '../app/ports.ts';
-import { AllocationFiles, type Owner } from './allocation-files.ts';
+import { AllocationFiles, type Launch, type Owner } from './allocation-files.ts';
+import type { CgroupTree } from './cgroup-tree.ts';
+import { wrap } from './confinement.ts';
 import { EndedOutputs } from './ended-outputs.ts';
+import { trimOutput } from './output-file.ts';
 import { readCommandLine } from './proc.ts';
 import { isAlive, ProcessTable, type Session } from './process-table.ts';
+import { punchHoleBy } from './punch-hole.ts';
+import { closedTo, type WorkloadUser } from './workload-user.ts';
 
 const supervisor = join(import.meta.dirname, 'supervisor.sh');
 /** A name that a shell can hand on. */
@@ -14,15 +21,32 @@ const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** A tree that forks while it is killed is looked at again this often. */
 const killPassesMax = 10;
 
+const outputMaxBytes = 128 * 1024 * 1024;
+const endedMaxBytes = 4 * 1024 * 1024 * 1024;
+
 export interface LauncherDeps {
   readonly directory: string;
   readonly bootId: string;
-  /** What every workload inherits; the agent's own environment is not passed on. */
+  /**
+   * What every workload has beside what its order gives it: nothing of the agent's own environment is passed on. HOME
+   * and USER are added where they are missing: of the user it runs as, or the working directory where that has no home.
+   */
   readonly environment: Readonly<Record<string, string>>;
+  /** The PATH of the supervisor's and our own tools; absent: that of `environment`. */
+  readonly tools?: string | undefined;
+  /** Whom workloads run as; absent: whoever the agent is. */
+  readonly user?: WorkloadUser | undefined;
+  /** Control groups for workloads; absent: limits are kept process by process, see {@link wrap}. */
+  readonly cgroups?: CgroupTree | undefined;
+  /** Why no workload may be started here at all. */
+  readonly refusal?: string | undefined;
   /** A command that this agent started has ended. Of the others the files tell. */
   readonly onExit: () => void;
-  /** How many outputs of forgotten allocations are kept. */
+  /** How much of the output of one allocation is kept; older output is given up by {@link LocalLauncher.trimOutputs}. */
+  readonly outputMaxBytes?: number;
+  /** How many outputs of forgotten allocations are kept, and how much of them together; the oldest go first. */
   readonly endedMax?: number;
+  readonly endedMaxBytes?: number;
 }
 
 /**
@@ -41,7 +65,19 @@ export class LocalLauncher implements ProcessLauncher {
 
   constructor(deps: LauncherDeps) {
     this.#deps = deps;
-    this.#ended = new EndedOutputs({ directory: join(deps.directory, 'ended'), countMax: deps.endedMax ?? 2000 });
+    this.#ended = new EndedOutputs({
+      directory: join(deps.directory, 'ended'),
+      countMax: deps.endedMax ?? 2000,
+      bytesMax: deps.endedMaxBytes ?? endedMaxBytes,
+    });
+  }
+
+  /** Which of the two ways of {@link wrap} is in force, for a person. */
+  get limitsKeptBy(): string {
+    const { cgroups } = this.#deps;
+    if (cgroups === undefined) return 'limits of each process; CPU is not limited';
+    const kinds = [...cgroups.controllers].join(', ');
+    return `control groups in ${cgroups.directory}: ${kinds === '' ? 'nothing can be limited' : kinds}`;
   }
 
   async start(request: LaunchRequest): Promise<void> {
@@ -49,26 +85,60 @@ export class LocalLauncher implements ProcessLauncher {
     const files = this.#files(allocation);
     const badName = Object.keys(request.environment).find((name) => !variableName.test(name));
     if (badName !== undefined) throw new StartFault(`${JSON.stringify(badName)} is not a name for an environment variable`);
-    await mkdir(files.ownWork, { recursive: true, mode: 0o700 });
+    if (this.#deps.refusal !== undefined) throw new StartFault(this.#deps.refusal);
+    await this.#makePlaces(files);
     const workingDirectory = request.workingDirectory ?? files.ownWork;
+    await this.#checkDirectory(workingDirectory);
+    const environment = { ...this.#person(workingDirectory), ...this.#deps.environment, ...request.environment };
+    const { user, cgroups } = this.#deps;
+    const wrapped = await wrap({ user, cgroups, tools: this.#tools }, allocation, request.limits ?? {}, environment);
+    const launch = { ...request, workingDirectory, environment, wrapped, bootId: this.#deps.bootId };
+    // Durable before anything runs: after a reboot it must be known that this was started, whatever else was lost.
+    await files.writeLaunch(launch);
+    await this.#spawn(files, launch);
+  }
+
+  get #tools(): string {
+    return this.#deps.tools ?? this.#deps.environment['PATH'] ?? '/usr/bin:/bin';
+  }
+
+  /** Where workloads have a user of their own, the directory stays ours, and only what is in `work` is theirs to change. */
+  async #makePlaces(files: AllocationFiles): Promise<void> {
+    const { user, directory } = this.#deps;
+    await mkdir(files.ownWork, { recursive: true, mode: 0o700 });
+    // Open to its own user only if somebody is to get in: the supervisor writes through what it has opened.
+    const output = await open(files.output, 'a', 0o600);
+    try {
+      if (user === undefined) return;
+      await output.chown(user.uid, user.gid);
+      await chown(files.ownWork, user.uid, user.gid);
+      for (const passed of [directory, files.directory]) await chmod(passed, 0o711);
+    } finally {
+      await output.close();
+    }
+  }
+
+  async #checkDirectory(workingDirectory: string): Promise<void> {
+    const { user } = this.#deps;
     const found = await stat(workingDirectory).catch(() => undefined);
     if (found === undefined) throw new StartFault(`the working directory ${workingDirectory} does not exist on this node`);
     if (!found.isDirectory()) throw new StartFault(`${workingDirectory} is not a directory`);
-    const environment = { ...this.#deps.environment, ...request.environment };
-    // Durable before anything runs: after a reboot it must be known that this was started, whatever else was lost.
-    await files.writeLaunch({ ...request, workingDirectory, environment, bootId: this.#deps.bootId });
-    await this.#spawn(files, workingDirectory, environment, request);
+    const closed = user === undefined ? undefined : await closedTo(user, workingDirectory);
+    if (closed !== undefined)
+      throw new StartFault(`the working directory ${workingDirectory} is out of reach for user ${user?.name}, who may not enter ${closed}`);
   }
 
-  async #spawn(
-    files: AllocationFiles,
-    workingDirectory: string,
-    environment: Readonly<Record<string, string>>,
-    request: LaunchRequest,
-  ): Promise<void> {
-    const { allocation } = request;
-    const tools = this.#deps.environment['PATH'] ?? '/usr/bin:/bin';
-    const child = spawnChecked([supervisor, files.directory, this.#deps.bootId, tools, workingDirectory, ...request.command], environment);
+  #person(workingDirectory: string): { readonly HOME: string; readonly USER: string } {
+    const { name, home } = this.#deps.user ?? self();
+    return { HOME: existsSync(home) ? home : workingDirectory, USER: name };
+  }
+
+  async #spawn(files: AllocationFiles, launch: Launch): Promise<void> {
+    const { allocation, workingDirectory, wrapped, bootId } = launch;
+    const child = spawnChecked(
+      [supervisor, files.directory, bootId, this.#tools, workingDirectory, ...(wrapped?.words ?? []), ...launch.command],
+      wrapped?.environment ?? launch.environment,
+    );
     child.on('exit', () => {
       this.#children.delete(allocation);
       this.#deps.onExit();
@@ -125,17 +195,22 @@ export class LocalLauncher implements ProcessLauncher {
   async pidsByAllocation(): Promise<ReadonlyMap<string, readonly number[]>> {
     const known = await this.known();
     const sessions = await Promise.all(known.filter((id) => !this.#final.has(id)).map((id) => this.#session(id)));
-    const found = await this.#table.byAllocation(sessions.filter((session) => session !== undefined));
+    const found = await this.#table.byAllocation(
+      sessions.filter((session) => session !== undefined),
+      await this.#grouped(known),
+    );
     return new Map([...found].filter(([id]) => known.includes(id)));
   }
 
   async membersOf(allocation: string): Promise<readonly number[]> {
     const session = await this.#session(allocation);
-    const found = (await this.#table.byAllocation(session === undefined ? [] : [session])).get(allocation) ?? [];
+    const sessions = session === undefined ? [] : [session];
+    const found = (await this.#table.byAllocation(sessions, await this.#grouped([allocation]))).get(allocation) ?? [];
     return session !== undefined && isAlive(session) ? found.filter((pid) => pid !== session.pid) : found;
   }
 
   async signal(allocation: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
+    if (signal === 'SIGKILL') await this.#deps.cgroups?.kill(allocation);
     const told = new Set<number>();
     const seen = new Set<number>();
     for (let pass = 0; pass < killPassesMax; pass += 1) {
@@ -153,21 +228,59 @@ export class LocalLauncher implements ProcessLauncher {
     return told.size;
   }
 
+  /** Whether a process is the supervisor of an allocation that this launcher has looked at. */
+  isSupervisor(pid: number, startTime: string): boolean {
+    for (const owner of this.#owners.values())
+      if (owner.pid === pid && owner.startTime === startTime && owner.bootId === this.#deps.bootId) return true;
+    return false;
+  }
+
   async known(): Promise<readonly string[]> {
-    const entries = await readdir(this.#deps.directory, { withFileTypes: true }).catch(() => []);
+    const entries = await readdir(this.#deps.directory, { withFileTypes: true }).catch((cause: unknown) => {
+      // Before the first start. Anything else must not make strangers of what runs here.
+      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return [];
+      throw cause;
+    });
     return entries.filter((entry) => entry.isDirectory() && entry.name !== 'ended').map((entry) => entry.name);
   }
 
   async forget(allocation: string): Promise<void> {
     const files = this.#files(allocation);
     await this.#ended.keep(allocation, files.output);
+    await this.#deps.cgroups?.remove(allocation);
     await rm(files.directory, { recursive: true, force: true, maxRetries: 3 });
     this.#owners.delete(allocation);
     this.#final.delete(allocation);
   }
 
+  /**
+   * Gives up the older half of outputs that are too large, and the oldest outputs of forgotten allocations. Goes by what
+   * is on disk, so that whatever grew while no agent was there is trimmed by the next one; until then it grows.
+   *
+   * @returns what could not be trimmed, with the reason.
+   */
+  async trimOutputs(): Promise<readonly { readonly allocation: string; readonly cause: string }[]> {
+    const troubles: { readonly allocation: string; readonly cause: string }[] = [];
+    await this.#ended.trim();
+    for (const allocation of await this.known()) {
+      try {
+        await trimOutput(this.#files(allocation).output, this.#deps.outputMaxBytes ?? outputMaxBytes, punchHoleBy(this.#tools));
+      } catch (cause) {
+        troubles.push({ allocation, cause: cause instanceof Error ? cause.message : String(cause) });
+      }
+    }
+    return troubles;
+  }
+
   async output(allocation: string, offset: number): Promise<Output | undefined> {
     return (await this.#files(allocation).readOutput(offset)) ?? this.#ended.read(allocation, offset);
+  }
+
+  async #grouped(allocations: readonly string[]): Promise<ReadonlyMap<number, string>> {
+    const { cgroups } = this.#deps;
+    if (cgroups === undefined) return new Map();
+    const groups = await Promise.all(allocations.map(async (id) => (await cgroups.members(id)).map((pid) => [pid, id] as const)));
+    return new Map(groups.flat());
   }
 
   #files(allocation: string): AllocationFiles {
@@ -192,6 +305,16 @@ export class LocalLauncher implements ProcessLauncher {
 
 /** Owner of an allocation that must never start. */
 const nobody = 0;
+
+function self(): { readonly name: string; readonly home: string } {
+  try {
+    const { username, homedir } = userInfo();
+    return { name: username, home: homedir };
+  } catch {
+    // A number that nobody gave a name, as in many containers.
+    return { name: String(process.getuid?.() ?? ''), home: '' };
+  }
+}
 
 function spawnChecked(args: readonly string[], environment: Readonly<Record<string, string>>): ReturnType<typeof spawn> {
   try {

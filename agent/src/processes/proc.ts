@@ -47,6 +47,18 @@ export function readAllProcs(): readonly ProcFact[] {
 
 const kernelThreadParent = 2;
 
+/** Threads of all processes of a user, absent: of our own; as the kernel counts them against a limit of processes. */
+export async function countTasksOf(uid = process.getuid?.() ?? 0): Promise<number> {
+  const counts = await Promise.all(
+    readAllProcs().map(async ({ pid }) => {
+      const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '');
+      const own = Number(/^Uid:\s+(\d+)/m.exec(status)?.[1] ?? Number.NaN) === uid;
+      return own ? Number(/^Threads:\s+(\d+)/m.exec(status)?.[1] ?? 0) : 0;
+    }),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
 /**
  * A variable of a process's environment as it was at its last exec; `undefined` when it has none, is gone, or is
  * another user's. Takes a lock of the process: never to be asked of one that hangs in the kernel.

@@ -20,13 +20,20 @@ export class ProcessTable {
   #scanning: Promise<readonly Tagged[]> | undefined;
   #next: Promise<readonly Tagged[]> | undefined;
 
-  /** Every pid by allocation, supervisors included. The look begins after the call. */
-  async byAllocation(sessions: readonly Session[]): Promise<ReadonlyMap<string, readonly number[]>> {
+  /**
+   * Every pid by allocation, supervisors included. The look begins after the call.
+   *
+   * @param grouped by the kernel's own account of control groups, which nothing leaves unseen.
+   */
+  async byAllocation(
+    sessions: readonly Session[],
+    grouped: ReadonlyMap<number, string> = new Map(),
+  ): Promise<ReadonlyMap<string, readonly number[]>> {
     const processes = await this.#scan();
     const owner = new Map<number, string>();
     const leaders = new Map(sessions.filter(holdsItsNumber).map((session) => [session.pid, session.allocation]));
     for (const { fact, tag } of processes) {
-      const allocation = leaders.get(fact.session) ?? tag;
+      const allocation = grouped.get(fact.pid) ?? leaders.get(fact.session) ?? tag;
       if (allocation !== undefined) owner.set(fact.pid, allocation);
     }
     adoptChildren(processes, owner);

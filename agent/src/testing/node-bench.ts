@@ -7,12 +7,14 @@ import { systemClock } from '@astrago/shared/runtime/clock';
 import { createMachine, type Faults } from '@astrago/sim';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { AllocatedDevice, DesiredAllocation, Order } from '#core/order';
+import { Attribution } from '../app/attribution.ts';
 import { type ApplyAnswer, NodeAgent, type NodeAgentDeps } from '../app/node-agent.ts';
 import { NodeState, nodeKey } from '../app/node-state.ts';
 import type { GpuDriver } from '../app/ports.ts';
 import { FileLedger } from '../ledger/file-ledger.ts';
 import { workloadEnvironment } from '../processes/device-environment.ts';
 import { LocalLauncher } from '../processes/launcher.ts';
+import { processInspector } from '../processes/process-inspector.ts';
 import { createSmiDriver, type SmiDriverOptions } from '../smi/driver.ts';
 import { Scratch } from './scratch.ts';
 import { until } from './until.ts';
@@ -90,6 +92,7 @@ export class NodeBench implements AsyncDisposable {
       driver: this.#overheard(driver),
       ledger: this.#ledger,
       launcher: this.launcher,
+      attribution: new Attribution({ inspector: processInspector, launcher: this.launcher, order: () => this.#ledger.order }),
       clock: systemClock,
       state,
       environment: (allocation, visible) =>

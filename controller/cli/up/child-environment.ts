@@ -22,16 +22,21 @@ export function agentEnvironment(directory: string, node: NodePlan, controller: 
     ASTRAGO_JOIN_TOKEN_FILE: controller.joinTokenFile,
     ASTRAGO_AGENT_BIND: '127.0.0.1:0',
     ASTRAGO_METRICS_BIND: '127.0.0.1:0',
+    // On one's own machine workloads run as oneself, whoever that is, and find what one finds.
+    ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
+    ASTRAGO_WORKLOAD_PATH: own['PATH'],
   };
   if (node.kind === 'real') return common;
   const bin = join(home, 'machine', 'bin');
+  const path = [bin, own['PATH']].filter(Boolean).join(delimiter);
   return {
     ...common,
     ASTRAGO_NVIDIA_SMI: join(bin, 'nvidia-smi'),
+    PATH: path,
     // The log of this machine tells of other GPUs.
     ASTRAGO_KERNEL_LOG: join(bin, '..', 'kmsg'),
     // Workloads find the machine's own nvidia-smi too.
-    PATH: [bin, own['PATH']].filter(Boolean).join(delimiter),
+    ASTRAGO_WORKLOAD_PATH: path,
     ASTRAGO_CPU_MILLI: '96000',
     ASTRAGO_MEMORY_MIB: '1048576',
   };

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { uptime } from 'node:os';
 import type { Held } from '../held-devices.ts';
 import { devicesOf, heldThrough } from '../held-devices.ts';
 import { callerChain, commandLine, isTool, pids, readEnvironment, startedAt } from '../process-table.ts';
@@ -27,14 +28,26 @@ export interface Connected {
 }
 
 /** Every process that would have found this daemon when it began to use CUDA. */
-export function candidates(machineDirectory: string, pipeDirectory: string, daemon: readonly Held[], since: number): readonly Candidate[] {
+export function candidates(
+  machineDirectory: string,
+  pipeDirectory: string,
+  daemon: readonly Held[],
+  since: number,
+  strangers: Set<number>,
+): readonly Candidate[] {
   const devices = devicesOf(machineDirectory, readState(machineDirectory));
   const skipped = callerChain();
   const found: Candidate[] = [];
-  for (const pid of pids()) {
-    if (skipped.has(pid)) continue;
+  const present = pids();
+  for (const pid of strangers) if (!present.includes(pid)) strangers.delete(pid);
+  for (const pid of present) {
+    if (skipped.has(pid) || strangers.has(pid)) continue;
     const environment = readEnvironment(pid);
-    if (!environment?.has('CUDA_MPS_PIPE_DIRECTORY') || !sameDirectory(pipeDirectoryOf(environment), pipeDirectory)) continue;
+    if (!environment?.has('CUDA_MPS_PIPE_DIRECTORY') || !sameDirectory(pipeDirectoryOf(environment), pipeDirectory)) {
+      // A young process may yet become another program.
+      if (uptimeTicks() - (startedAt(pid) ?? 0) > settledTicks) strangers.add(pid);
+      continue;
+    }
     const command = commandLine(pid);
     if (isTool(command) || command[0] === 'nvidia-cuda-mps-server') continue;
     const start = startedAt(pid);
@@ -45,6 +58,13 @@ export function candidates(machineDirectory: string, pipeDirectory: string, daem
     found.push({ pid, key: `${pid}:${start}`, uid: ownerOf(pid), held, command: command[0] ?? '', talks });
   }
   return found;
+}
+
+/** Three seconds, in the ticks of a hundredth that Linux shows on every architecture. */
+const settledTicks = 300;
+
+function uptimeTicks(): number {
+  return uptime() * 100;
 }
 
 function ownerOf(pid: number): number {

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { readFaults } from '../faults.ts';
+import { type GpuModel, requireComputeProfile, requireProfile } from '../gpu-model.ts';
 import { daemonDevices, devicesOf, deviceUuid, type Held } from '../held-devices.ts';
 import { parseDriver } from '../machine.ts';
 import { startedAt } from '../process-table.ts';
@@ -20,6 +21,7 @@ export interface DaemonOrder {
   readonly pipeDirectory: string;
   readonly logDirectory: string;
   readonly environment: ReadonlyMap<string, string>;
+  readonly model: GpuModel;
 }
 
 /** Passive clients make no call, so they are looked for. */
@@ -40,6 +42,9 @@ export class Daemon {
   readonly #excluded = new Map<string, 'gone' | 'waiting'>();
   readonly #start = startedAt(process.pid) ?? 0;
   readonly #listener: Server;
+  #looked: readonly Candidate[] | undefined;
+  /** Processes that were no clients when last looked at, so that a look at an idle machine costs little. */
+  readonly #strangers = new Set<number>();
   #published = '';
   #serverFailures = 0;
 
@@ -57,6 +62,8 @@ export class Daemon {
     });
     this.log(`Starting control daemon using socket ${socket}`);
     this.log(`To connect CUDA applications to this daemon, set env CUDA_MPS_PIPE_DIRECTORY=${this.order.pipeDirectory}`);
+    // Now and then everybody is looked at: a process may have become another program late.
+    setInterval(() => this.#strangers.clear(), 10 * lookEveryMs);
     setInterval(() => {
       if (!existsSync(join(this.order.machineDirectory, 'state.json'))) this.#leave();
       this.settle();
@@ -91,13 +98,26 @@ export class Daemon {
     return this.#candidates().filter((one) => (one.talks ? this.connected.get(one.pid)?.state === 'served' : !this.#excluded.has(one.key)));
   }
 
+  /** A slice takes its part of what the GPU would. */
   clientLimit(): number {
-    const major = parseDriver(readState(this.order.machineDirectory).driverVersion).major;
-    return this.knobs().clientLimit ?? (major >= 590 ? 60 : 48);
+    const state = readState(this.order.machineDirectory);
+    const whole = this.knobs().clientLimit ?? (parseDriver(state.driverVersion).major >= 590 ? 60 : 48);
+    const slice = this.devices()[0]?.device;
+    const { mig } = this.order.model;
+    if (!slice || !mig) return whole;
+    const { slices } = requireComputeProfile(requireProfile(mig, slice.instance.profileId), slice.compute.profileId);
+    return Math.max(1, Math.floor((whole * slices) / mig.computeSlices));
   }
 
+  /** One look serves everything that is done at once. */
   #candidates(): readonly Candidate[] {
-    return candidates(this.order.machineDirectory, this.order.pipeDirectory, this.devices(), this.#start);
+    if (!this.#looked) {
+      this.#looked = candidates(this.order.machineDirectory, this.order.pipeDirectory, this.devices(), this.#start, this.#strangers);
+      setImmediate(() => {
+        this.#looked = undefined;
+      });
+    }
+    return this.#looked;
   }
 
   /** Brings server, waiting clients and what nvidia-smi is told in line with who is there. */
@@ -333,7 +353,8 @@ export class Daemon {
   }
 
   #publish(): void {
-    const text = JSON.stringify({ excluded: [...this.#excluded.keys()], pinnedMiB: this.#pinnedByUuid() });
+    const waiting = [...this.connected.values()].filter((one) => one.state === 'waiting').map((one) => `${one.pid}:${startedAt(one.pid)}`);
+    const text = JSON.stringify({ excluded: [...this.#excluded.keys(), ...waiting], pinnedMiB: this.#pinnedByUuid() });
     if (text === this.#published) return;
     this.#published = text;
     const path = viewFile(this.order.machineDirectory, process.pid, this.#start);

@@ -1234,6 +1234,14 @@ export declare type LogsResponse = Message<"astrago.agent.v1.LogsResponse"> & {
    * @generated from field: bytes chunk = 1;
    */
   chunk: Uint8Array;
+
+  /**
+   * Where the chunk begins. Where that is not the end of the chunk before, what lies between was
+   * given up to keep the output within its size.
+   *
+   * @generated from field: optional uint64 offset = 2;
+   */
+  offset?: bigint | undefined;
 };
 
 /**

@@ -1,0 +1,140 @@
+// Strangers on a simulated GPU, and the agent as it is run, spoken to as a controller does.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { EnforcementDeed, EnforcementMode } from '@astrago/proto/agent';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { readCommandLine, readProc } from './processes/proc.ts';
+import { AgentProcess } from './testing/agent-process.ts';
+import { until } from './testing/until.ts';
+
+// Real processes on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 180_000 });
+
+let agent: AgentProcess | undefined;
+const strangers: ChildProcess[] = [];
+
+afterEach(async () => {
+  for (const child of strangers.splice(0)) child.kill('SIGKILL');
+  await agent?.[Symbol.asyncDispose]();
+});
+
+async function startAgent(environment: Readonly<Record<string, string>> = {}): Promise<AgentProcess> {
+  agent = await AgentProcess.start(environment);
+  return agent;
+}
+
+/** Whatever has a GPU in its environment sits on it, to the simulated driver. */
+async function stranger(on: AgentProcess, script = 'exec sleep 300'): Promise<{ readonly child: ChildProcess; readonly pid: number }> {
+  const child = spawn('sh', ['-c', script], { env: { PATH: process.env['PATH'], CUDA_VISIBLE_DEVICES: on.gpus[0] }, stdio: 'ignore' });
+  strangers.push(child);
+  const pid = child.pid ?? 0;
+  // Only then has it heard what it is to ignore.
+  await until(() => readCommandLine(pid)[0] === 'sleep', 'the stranger sits there');
+  return { child, pid };
+}
+
+function policy(mode: EnforcementMode, graceSeconds: number) {
+  return { foreignProcess: mode, outsideAllocation: mode, memoryOverShare: mode, graceSeconds };
+}
+
+const whole = (on: AgentProcess) => on.gpus.map((uuid) => ({ uuid, layout: { case: 'whole' as const, value: {} } }));
+const condition = (on: AgentProcess, kind: string) =>
+  on.reports.inventory?.gpus.flatMap(({ conditions }) => conditions).find((one) => one.kind === kind)?.detail;
+const deeds = (on: AgentProcess) => (on.reports.enforcement?.actions ?? []).map(({ deed, pid }) => `${EnforcementDeed[deed]} ${pid}`);
+const inLedger = (on: AgentProcess) =>
+  readFileSync(on.scratch.path('data', 'ledger', 'steps.jsonl'), 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('"deed"'));
+
+describe('a stranger on a GPU', () => {
+  it('is shown and reported, and lives, where the policy observes or there is none', async () => {
+    const on = await startAgent();
+    await on.order({ gpus: whole(on) });
+    const { child, pid } = await stranger(on);
+
+    const text = await on.eventually(() => condition(on, 'foreign-process'), 'the stranger is a condition');
+    expect(text).toMatch(new RegExp(`^process ${pid} \\(.*sleep.*\\) .*belongs to no allocation$`));
+    expect(on.reports.processes?.processes.find((one) => one.pid === pid)?.allocation).toBeUndefined();
+    await on.order({ gpus: whole(on), enforcement: policy(EnforcementMode.NOTIFY, 0) });
+    await on.eventually(() => deeds(on).length > 0, 'the deed is reported');
+
+    expect(deeds(on)).toEqual([`NOTIFIED ${pid}`]);
+    expect(inLedger(on)).toHaveLength(1);
+    expect(readProc(pid)?.state).not.toBe('Z');
+    child.kill('SIGKILL');
+    await on.eventually(() => condition(on, 'foreign-process') === undefined, 'the condition goes with the stranger');
+  });
+
+  it('is told to end and then killed where the policy ends it; a workload beside it is not touched', async () => {
+    const on = await startAgent();
+    const id = on.scratch.allocation();
+    const allocation = {
+      id,
+      workload: 'w',
+      workspace: 's',
+      devices: [{ gpuUuid: on.gpus[0] ?? '' }],
+      intent: { case: 'run' as const, value: { command: ['sleep', '300'] } },
+    };
+    await on.order({ gpus: whole(on), allocations: [allocation], enforcement: policy(EnforcementMode.TERMINATE, 1) });
+    const own = await on.eventually(
+      () => on.reports.processes?.processes.find((one) => one.allocation === id && one.name === 'sleep'),
+      'the workload is on the GPU',
+    );
+    const polite = await stranger(on);
+    const stubborn = await stranger(on, 'trap "" TERM; exec sleep 300');
+    const ended = Promise.all([polite, stubborn].map(async ({ child }) => (await once(child, 'exit'))[1]));
+
+    expect(await ended).toEqual(['SIGTERM', 'SIGKILL']);
+    await on.eventually(() => deeds(on).length === 3, 'all deeds are reported');
+    expect(deeds(on).toSorted()).toEqual([`KILLED ${stubborn.pid}`, `TERMINATED ${polite.pid}`, `TERMINATED ${stubborn.pid}`].toSorted());
+    expect(inLedger(on)).toHaveLength(3);
+    expect(readProc(own.pid)?.state).not.toBe('Z');
+    expect(condition(on, 'outside-allocation')).toBeUndefined();
+  });
+
+  it('is left alone while the controller is silent, whatever the policy says', async () => {
+    const on = await startAgent({ ASTRAGO_CONTROLLER_SILENCE_MAX_MS: '1' });
+    await on.order({ gpus: whole(on), enforcement: policy(EnforcementMode.TERMINATE, 0) });
+    const { pid } = await stranger(on);
+
+    await on.eventually(() => deeds(on).length > 0, 'it is reported');
+    expect(deeds(on)).toEqual([`HELD_BACK ${pid}`]);
+    expect(on.reports.enforcement?.actions[0]?.detail).toContain('it was not ended: the controller has not been heard for too long');
+    expect(readProc(pid)?.state).not.toBe('Z');
+  });
+});
+
+describe('a workload', () => {
+  const run = (id: string, on: AgentProcess, script: string, environment: Readonly<Record<string, string>> = {}, limits = {}) => ({
+    id,
+    workload: 'w',
+    workspace: 's',
+    devices: [{ gpuUuid: on.gpus[0] ?? '', share: { case: 'timeSliced' as const, value: { milli: 100 } } }],
+    intent: { case: 'run' as const, value: { command: ['sh', '-c', script], environment, limits } },
+  });
+
+  it('that holds more memory than its share is shown, and reported where the policy says so', async () => {
+    const on = await startAgent();
+    const id = on.scratch.allocation();
+    const allocations = [run(id, on, 'exec sleep 300', { FAKE_NVIDIA_SMI_MEMORY_MIB: '20000' })];
+    await on.order({ gpus: whole(on), allocations, enforcement: policy(EnforcementMode.NOTIFY, 0) });
+
+    const text = await on.eventually(() => condition(on, 'memory-over-share'), 'it is a condition');
+    expect(text).toContain(`of allocation ${id} uses memory beyond its allocation's share of`);
+    await on.eventually(() => deeds(on).length > 0, 'it is reported');
+    expect(on.reports.enforcement?.actions[0]).toMatchObject({ finding: 'memory-over-share', allocation: id, gpuUuid: on.gpus[0] });
+    expect(on.reports.enforcement?.actions[0]?.detail).toContain('20000 MiB');
+    expect(condition(on, 'foreign-process')).toBeUndefined();
+  });
+
+  it('has the limits of its order', async () => {
+    const on = await startAgent();
+    const told = on.scratch.path('limits');
+    const script = `cat /proc/self/limits > ${told}.new; mv ${told}.new ${told}; exec sleep 300`;
+    await on.order({ gpus: whole(on), allocations: [run(on.scratch.allocation(), on, script, {}, { openFiles: 77 })] });
+
+    const limits = await on.eventually(() => existsSync(told) && readFileSync(told, 'utf8'), 'the workload tells its limits');
+    expect(limits).toMatch(/^Max open files +77 +77 /m);
+  });
+});

@@ -195,6 +195,16 @@ describe('agent inventory', () => {
     expect(people.stdout).toMatch(new RegExp(`^0 +3 +0 +${pid} +2048Mi +- +`, 'm'));
   });
 
+  it('tells what ails a GPU, with what to do about it', async () => {
+    const ill = createMachine({ directory: join(directory, 'machine'), model: 'h100-80gb', gpuCount: 1, seed: directory });
+    writeFileSync(join(ill.directory, 'health.json'), JSON.stringify({ 0: { remappedRows: { failure: true } } }));
+    const { gpus } = await inventory({ ASTRAGO_NVIDIA_SMI: ill.nvidiaSmi });
+
+    expect(gpus).toMatchObject([
+      { readings: { rowRemapFailure: true }, conditions: [{ kind: 'row-remap-failure', severity: 'critical', action: 'drain' }] },
+    ]);
+  });
+
   it('ends at its limit when the driver hangs, with an answer', async () => {
     const hanging = createMachine({ directory: join(directory, 'machine'), model: 'h100-80gb', gpuCount: 1, seed: directory });
     writeFileSync(hanging.faultsFile, JSON.stringify({ rules: [{ match: {}, action: { hang: true } }] }));

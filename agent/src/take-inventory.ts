@@ -1,11 +1,14 @@
 // `astrago agent inventory`: puts one look together from the driver and the table of processes.
 import { systemClock } from '@astrago/shared/runtime/clock';
 import type { Environment } from '@astrago/shared/runtime/environment';
+import { emptyOrder } from '#core/order';
+import { Attribution } from './app/attribution.ts';
 import type { AgentCommand } from './commands/command-line.ts';
 import { inventoryDocument } from './commands/inventory-document.ts';
 import { inventoryTable } from './commands/inventory-table.ts';
 import { lookOnce } from './commands/look-once.ts';
 import { readObserverConfig } from './look-config.ts';
+import { processInspector } from './processes/process-inspector.ts';
 import { ProcessTable } from './processes/process-table.ts';
 import { createSmiDriver } from './smi/driver.ts';
 
@@ -25,6 +28,9 @@ export async function takeInventory(
     limits: { queryMs: command.limitMs },
   });
   const processes = new ProcessTable();
+  // Of an allocation it is known here what its processes say themselves.
+  const launcher = { pidsByAllocation: () => processes.byAllocation([]), launched: () => Promise.resolve(undefined) };
+  const attribution = new Attribution({ inspector: processInspector, launcher, order: () => emptyOrder });
   const { answered, state } = await lookOnce(
     {
       node: config.node,
@@ -32,7 +38,7 @@ export async function takeInventory(
       telemetry: driver.telemetry({ periodMs: readerPeriodMs, detailPeriodMs: readerPeriodMs }),
       limitMs: command.limitMs,
       clock: systemClock,
-      pidsByAllocation: () => processes.byAllocation([]),
+      attribute: (seen) => attribution.attribute(seen),
     },
     new AbortController().signal,
   );

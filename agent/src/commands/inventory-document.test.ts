@@ -48,7 +48,7 @@ describe('the inventory document', () => {
           usedMemoryMiB: 1024,
           allocation: 'alloc_1',
           type: 'compute',
-          pod: 'ns/p',
+          podUid: 'p',
         },
         {
           gpuUuid: uuid,
@@ -116,7 +116,7 @@ describe('the inventory document', () => {
           computeInstanceId: 0,
           usedMemoryBytes: gib,
           allocation: 'alloc_1',
-          pod: 'ns/p',
+          podUid: 'p',
         },
         { pid: 8, name: 'x', gpuUuid: uuid },
       ],

@@ -69,7 +69,12 @@ interface ProcessEntry {
   readonly usedMemoryBytes?: number;
   /** Absent for a process that no allocation explains. */
   readonly allocation?: string;
-  readonly pod?: string;
+  readonly workload?: string;
+  readonly workspace?: string;
+  /** Of the Kubernetes pod and the container it is in; absent outside of any. */
+  readonly podUid?: string;
+  readonly containerId?: string;
+  readonly mpsRole?: 'client' | 'server';
 }
 
 interface ConditionEntry {
@@ -86,7 +91,7 @@ export interface InventoryState {
   readonly nowMs: number;
   /** `undefined` before the driver has said anything at all. */
   readonly inventory: NodeSnapshot | undefined;
-  readonly processes: readonly (AttributedProcess & { readonly pod?: string | undefined })[];
+  readonly processes: readonly AttributedProcess[];
   readonly samples: readonly GpuSample[];
   readonly sliceSamples: readonly SliceSample[];
 }
@@ -112,7 +117,11 @@ export function inventoryDocument(state: InventoryState): InventoryDocument {
         computeInstanceId: process.computeInstanceId,
         usedMemoryBytes: bytes(process.usedMemoryMiB),
         allocation: process.allocation,
-        pod: process.pod,
+        workload: process.workload,
+        workspace: process.workspace,
+        podUid: process.podUid,
+        containerId: process.containerId,
+        mpsRole: process.mpsRole,
       }),
     })),
     conditions: [...conditions]

@@ -15,8 +15,8 @@ export interface LookOnceDeps {
   /** How long the readers may take for their first round. */
   readonly limitMs: number;
   readonly clock: Clock;
-  /** Which pids belong to which allocation, as their processes say. */
-  readonly pidsByAllocation: () => Promise<ReadonlyMap<string, readonly number[]>>;
+  /** Says of processes whose they are. */
+  readonly attribute: (seen: readonly ObservedProcess[]) => Promise<readonly AttributedProcess[]>;
 }
 
 interface Measured {
@@ -59,7 +59,8 @@ export async function lookOnce(
   else if (measured.faults.length > 0)
     state.setCondition(nodeKey, 'telemetry-stale', measured.faults.map(({ message }) => message).join('; '));
   const { samples, sliceSamples } = measured;
-  const processes = await attributed(deps, measured.processes);
+  // Reading every process of the machine is for those that use a GPU only.
+  const processes = measured.processes.length === 0 ? [] : await deps.attribute(measured.processes);
   return {
     answered: fault === undefined,
     state: { node: deps.node, nowMs: clock.nowMs(), inventory: state.inventory.current, processes, samples, sliceSamples },
@@ -78,13 +79,6 @@ async function measure({ driver, telemetry, clock, limitMs }: LookOnceDeps, sign
     sliceSamples: details?.slices ?? [],
     faults: [taken, processes].filter((one) => one instanceof DriverFault),
   };
-}
-
-async function attributed(deps: LookOnceDeps, seen: readonly ObservedProcess[]): Promise<readonly AttributedProcess[]> {
-  // Reading every process of the machine is for those that use a GPU only.
-  const owners = seen.length === 0 ? new Map<string, readonly number[]>() : await deps.pidsByAllocation();
-  const byPid = new Map([...owners].flatMap(([allocation, pids]) => pids.map((pid) => [pid, allocation] as const)));
-  return seen.map((process) => ({ ...process, allocation: byPid.get(process.pid) }));
 }
 
 function sampleOf(reading: Reading, atMs: number): GpuSample {

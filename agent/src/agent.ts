@@ -3,7 +3,6 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
-import { splitAddress } from '@astrago/shared/runtime/address';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
 import { Loop } from '@astrago/shared/runtime/loop';
@@ -18,10 +17,7 @@ import { MigManagement } from './app/mig-management.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState, nodeKey } from './app/node-state.ts';
 import { Collectors } from './app/telemetry-status.ts';
-import { type AgentConfig, isWildcard } from './config.ts';
-import { heartbeat } from './enrollment/heartbeat.ts';
-import { credentialsFor } from './enrollment/join.ts';
-import { GrpcServer } from './grpc/server.ts';
+import type { AgentConfig } from './config.ts';
 import { hostReader } from './host/host-reader.ts';
 import { openKernelLog } from './kernel-log/kernel-log.ts';
 import { openResetMemory } from './kernel-log/reset-memory.ts';
@@ -38,18 +34,23 @@ import { readBootId } from './processes/proc.ts';
 import { processInspector } from './processes/process-inspector.ts';
 import { processSignals } from './processes/process-signals.ts';
 import { createSmiDriver } from './smi/driver.ts';
+import { agentVersion } from './version.ts';
 
-const version = '0.0.0';
 /** How soon the end of a full disk is seen. */
 const probePeriodMs = 10_000;
 /** What is written in that time may be kept beyond the limit. */
 const trimPeriodMs = 10_000;
 
 export interface RunningAgent extends AsyncDisposable {
-  readonly address: string;
+  /** host:port where it takes orders; absent for one that stands alone. */
+  readonly address: string | undefined;
   readonly metricsPort: number;
 }
 
+/**
+ * Without a controller in its settings an agent stands alone: no order can reach it, so it changes nothing and only looks.
+ * Its data directory must then be one of its own, for an empty order means "end all work" to what another agent has started.
+ */
 export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   requireTls13();
   const log = pino({ name: 'agent', level: config.logLevel, base: { node: config.node } }, pino.destination(2));
@@ -83,7 +84,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
           });
     const metrics = new AgentMetrics({
       node: config.node,
-      version,
+      version: agentVersion,
       state,
       clock,
       periodsMs: {
@@ -177,27 +178,21 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       driftAfterMs: config.driftAfterMs,
       log: (facts, message) => log.warn(facts, message),
     });
-    const credentials = await credentialsFor({
-      node: config.node,
-      joinAddress: config.joinAddress,
-      tokenFile: config.joinTokenFile,
-      directory: join(config.dataDirectory, 'credentials'),
-      hosts: ['localhost', splitAddress(config.bind).host, config.advertisedHost].filter((host) => !isWildcard(host)),
-      clock,
-      random: Math.random,
-      log: (what, message) => log.warn(what, message),
-    });
-    const facts = { node: config.node, bootId, agentVersion: version, cpuMilli: config.cpuMilli, memoryMiB: config.memoryMiB };
-    const server = closers.use(
-      await GrpcServer.listen(config.bind, credentials, {
-        agent,
-        launcher,
-        facts,
-        mayGrow: (id) => agent.mayGrow(id),
-        execTarget: (id) => agent.execTarget(id),
-        onController: heard,
-      }),
-    );
+    const link =
+      config.controller === undefined
+        ? undefined
+        : closers.use(
+            await (await import('./controller-link.ts')).linkController({
+              config,
+              controller: config.controller,
+              agent,
+              launcher,
+              bootId,
+              clock,
+              onController: heard,
+              log: (facts, message) => log.warn(facts, message),
+            }),
+          );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
     const loops = Promise.all([
@@ -206,20 +201,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       health.run(ending.signal),
       migManagement.run(ending.signal),
     ]);
-    const beats = heartbeat(
-      {
-        node: config.node,
-        bootId,
-        ownAddress: `${config.advertisedHost}:${splitAddress(server.address).port}`,
-        controllerAddress: config.controllerAddress,
-        credentials,
-        clock,
-        random: Math.random,
-        onAnswer: heard,
-        log: (what, message) => log.warn(what, message),
-      },
-      ending.signal,
-    );
+    const beats = link?.beat(ending.signal);
     const enforcing = enforcer.run(ending.signal);
     const probing = new Loop({
       once: () => ledger.probe(),
@@ -239,8 +221,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       ending.abort();
       await Promise.all([loops, beats, probing, enforcing, trimming]);
     });
-    log.info({ address: server.address, metricsPort: metricsServer.port }, 'the agent is up');
-    return { address: server.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };
+    log.info({ address: link?.address, metricsPort: metricsServer.port }, 'the agent is up');
+    return { address: link?.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };
   } catch (failure) {
     await closers[Symbol.asyncDispose]();
     throw failure;

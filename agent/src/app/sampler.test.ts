@@ -42,11 +42,13 @@ function started() {
     {
       telemetry,
       state,
-      launcher: {
-        pidsByAllocation: () => {
+      attribution: {
+        attribute: async (processes) => {
           const look = Promise.withResolvers<ReadonlyMap<string, readonly number[]>>();
           looks.push(look);
-          return look.promise;
+          const members = await look.promise;
+          const allocationOf = (pid: number) => [...members].find(([, pids]) => pids.includes(pid))?.[0];
+          return processes.map((process) => ({ ...process, allocation: allocationOf(process.pid) }));
         },
       },
       clock: { nowMs: () => time.nowMs, elapsedMs: () => time.nowMs, sleep: () => Promise.resolve() },

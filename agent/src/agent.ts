@@ -17,6 +17,9 @@ import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
 import { MetricsServer } from './metrics/server.ts';
+import { LocalMpsControl } from './mps/control.ts';
+import { FileModeMemory } from './mps/mode-memory.ts';
+import { mpsDirectory } from './mps/mps-directory.ts';
 import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
 import { readBootId } from './processes/proc.ts';
@@ -52,7 +55,16 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       allocation: { readonly id: string; readonly workload: string; readonly workspace: string },
       asked: Readonly<Record<string, string>>,
       visible: readonly string[],
-    ) => workloadEnvironment({ asked, visible, allocation: allocation.id, workload: allocation.workload, workspace: allocation.workspace });
+      sharing: Readonly<Record<string, string>>,
+    ) =>
+      workloadEnvironment({
+        asked,
+        visible,
+        sharing,
+        allocation: allocation.id,
+        workload: allocation.workload,
+        workspace: allocation.workspace,
+      });
     const launcher = new LocalLauncher({
       directory: join(config.dataDirectory, 'allocations'),
       bootId,
@@ -68,10 +80,19 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       driver,
       ledger,
       launcher,
+      mps: new LocalMpsControl({
+        directory: mpsDirectory({ asked: config.mpsDirectory, dataDirectory: config.dataDirectory }),
+        program: config.mpsControl,
+        nvidiaSmi: config.nvidiaSmi,
+        environment: config.workloadEnvironment,
+        clock,
+      }),
+      computeModes: driver,
+      modes: await FileModeMemory.open(join(config.dataDirectory, 'compute-modes.json'), bootId),
       clock,
       state,
-      environment: (allocation, visible) =>
-        environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
+      environment: (allocation, visible, sharing) =>
+        environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible, sharing),
       inventoryPeriodMs: config.inventoryPeriodMs,
       samplePeriodMs: config.samplePeriodMs,
       prepareTimeoutMs: config.prepareTimeoutMs,

@@ -8,6 +8,10 @@ export interface AgentConfig {
   readonly controllerAddress: string;
   readonly joinTokenFile: string | undefined;
   readonly nvidiaSmi: string;
+  /** Path or name; absent: beside nvidia-smi where that is a path, else by name. */
+  readonly mpsControl: string | undefined;
+  /** Where MPS daemons have their sockets; absent: chosen at start. */
+  readonly mpsDirectory: string | undefined;
   readonly bind: string;
   /** Where the controller finds this node; the bind address unless that is "any". */
   readonly advertisedHost: string;
@@ -38,6 +42,8 @@ export function readAgentConfig(environment: Environment): AgentConfig {
     controllerAddress: required(environment, 'ASTRAGO_CONTROLLER_ADDRESS', "host:port of the controller's agent service"),
     joinTokenFile: environment['ASTRAGO_JOIN_TOKEN_FILE'],
     nvidiaSmi: environment['ASTRAGO_NVIDIA_SMI'] ?? 'nvidia-smi',
+    mpsControl: environment['ASTRAGO_NVIDIA_CUDA_MPS_CONTROL'],
+    mpsDirectory: environment['ASTRAGO_MPS_DIRECTORY'],
     bind,
     advertisedHost: environment['ASTRAGO_AGENT_ADVERTISE'] ?? (isWildcard(bindHost) ? hostname() : bindHost),
     metricsBind: environment['ASTRAGO_METRICS_BIND'] ?? '127.0.0.1:9410',

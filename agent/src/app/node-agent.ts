@@ -5,16 +5,23 @@ import { type Acceptance, accept } from '#core/accept';
 import type { AllocationStatus } from '#core/allocation-step';
 import type { Order } from '#core/order';
 import { AllocationKeeper, type AllocationKeeperDeps } from './allocation-keeper.ts';
+import type { ComputeModes, ModeMemory } from './compute-modes.ts';
 import { GpuWorker } from './gpu-worker.ts';
 import { Holdings } from './holdings.ts';
+import type { MpsControl } from './mps-control.ts';
 import { type AttributedProcess, type NodeState, nodeKey } from './node-state.ts';
+import { placeKnowledge } from './place-knowledge.ts';
 import { DriverFault, type GpuDriver, type Launched, type Ledger, type ProcessLauncher } from './ports.ts';
+import { Sharing } from './sharing.ts';
 import { WakingLoop } from './waking-loop.ts';
 
 export interface NodeAgentDeps {
   readonly driver: GpuDriver;
   readonly ledger: Ledger;
   readonly launcher: ProcessLauncher;
+  readonly mps: MpsControl;
+  readonly computeModes: ComputeModes;
+  readonly modes: ModeMemory;
   readonly clock: Clock;
   readonly state: NodeState;
   readonly environment: AllocationKeeperDeps['environment'];
@@ -35,6 +42,7 @@ export class NodeAgent {
   readonly state: NodeState;
   readonly #deps: NodeAgentDeps;
   readonly #holdings = new Holdings();
+  readonly #sharing: Sharing;
   readonly #keeper: AllocationKeeper;
   readonly #keep: WakingLoop;
   readonly #inventory: Loop;
@@ -50,10 +58,29 @@ export class NodeAgent {
     this.#keeper = new AllocationKeeper({
       ...deps,
       holdings: this.#holdings,
-      device: (id, device) => this.#workers.get(device.gpu)?.worker.device(id, device.slice) ?? { kind: 'coming' },
-      obstacle: (devices) => devices.map(({ gpu }) => this.#workers.get(gpu)?.worker.obstacle).find((text) => text !== undefined),
-      onReleased: () => this.#nudgeWorkers(),
+      device: (id, device) =>
+        this.#sharing.fact(id, device, this.#workers.get(device.gpu)?.worker.device(id, device.slice) ?? { kind: 'coming' }),
+      obstacle: (devices) =>
+        devices
+          .map((device) => this.#workers.get(device.gpu)?.worker.obstacle ?? this.#sharing.obstacle(device))
+          .find((text) => text !== undefined),
+      mayKill: (id) => this.#sharing.mayKill(id),
+      onReleased: () => {
+        this.#sharing.notice();
+        this.#nudgeWorkers();
+      },
       again: (afterMs) => this.#keep.wakeIn(afterMs),
+    });
+    this.#sharing = new Sharing({
+      ...deps,
+      control: deps.mps,
+      holdings: this.#holdings,
+      order: () => this.order,
+      waiting: (gpu) => this.#keeper.waiting(gpu),
+      pids: () => deps.launcher.pidsByAllocation(),
+      onProgress: () => this.#keep.nudge(),
+      onFreed: () => this.#nudgeAll(),
+      loop: (once) => this.#runLoop(once, 'sharing a device failed'),
     });
     this.#keep = this.#wakingLoop(
       async () => {
@@ -99,7 +126,9 @@ export class NodeAgent {
   async run(signal: AbortSignal): Promise<void> {
     // What an earlier agent started must be known before anything is cut.
     await this.#keeper.adopt();
+    const mpsDevices = await this.#deps.mps.devices();
     this.#signal = signal;
+    this.#sharing.adopt(mpsDevices);
     for (const loop of [this.#inventory, this.#keep, this.#sampler]) this.#track(loop.run(signal));
     this.#ensureWorkers();
     await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
@@ -109,7 +138,7 @@ export class NodeAgent {
   async #applyAlone(order: Order): Promise<ApplyAnswer> {
     const { ledger, state } = this.#deps;
     const answer = accept(order, ledger.order, {
-      profilesOf: (gpu) => state.gpu(gpu)?.profiles ?? [],
+      ...placeKnowledge(state),
       hasEnded: (id) => isOver(ledger.verdict(id) ?? state.allocations.current?.find((one) => one.id === id)?.status),
     });
     if (answer.kind !== 'accepted') return answer;
@@ -119,6 +148,7 @@ export class NodeAgent {
       return { kind: 'ledger-unavailable', detail: cause instanceof Error ? cause.message : String(cause) };
     }
     this.#ensureWorkers();
+    this.#sharing.notice();
     this.#keep.nudge();
     this.#nudgeWorkers();
     state.publish();
@@ -135,12 +165,19 @@ export class NodeAgent {
         ...this.#deps,
         holdings: this.#holdings,
         waiting: (gpu) => this.#keeper.waiting(gpu),
+        sharedUses: (gpu) => this.#sharing.usesOf(gpu),
+        mpsProcesses: (gpu) => this.#sharing.processesOn(gpu),
         onProgress: () => this.#keep.nudge(),
       });
-      const loop = this.#wakingLoop((until) => worker.work(until), this.#deps.inventoryPeriodMs, 'cutting a GPU failed');
-      this.#workers.set(uuid, { worker, loop });
-      this.#track(loop.run(signal));
+      this.#workers.set(uuid, { worker, loop: this.#runLoop((until) => worker.work(until), 'cutting a GPU failed') });
     }
+  }
+
+  /** A loop that lasts as long as this agent. */
+  #runLoop(once: (signal: AbortSignal) => Promise<number | undefined>, failureText: string): WakingLoop {
+    const loop = this.#wakingLoop(once, this.#deps.inventoryPeriodMs, failureText);
+    if (this.#signal !== undefined) this.#track(loop.run(this.#signal));
+    return loop;
   }
 
   #nudgeWorkers(): void {
@@ -153,6 +190,7 @@ export class NodeAgent {
     try {
       const node = await driver.observe(signal);
       state.setAll(node.driverVersion, node.gpus, asked);
+      this.#sharing.notice();
       const listed = new Set(node.gpus.map((gpu) => gpu.uuid));
       // Not awaited together with the rest: one that hangs must not make this listing old.
       this.#nudgeAll();

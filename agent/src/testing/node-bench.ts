@@ -6,11 +6,13 @@ import { parseSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { createMachine, type Faults } from '@astrago/sim';
 import type { AllocationStatus } from '#core/allocation-step';
-import type { AllocatedDevice, DesiredAllocation, Order } from '#core/order';
+import type { AllocatedDevice, DesiredAllocation, Order, Share } from '#core/order';
 import { type ApplyAnswer, NodeAgent, type NodeAgentDeps } from '../app/node-agent.ts';
 import { NodeState, type nodeKey } from '../app/node-state.ts';
 import type { GpuDriver } from '../app/ports.ts';
 import { FileLedger } from '../ledger/file-ledger.ts';
+import { LocalMpsControl } from '../mps/control.ts';
+import { FileModeMemory } from '../mps/mode-memory.ts';
 import { workloadEnvironment } from '../processes/device-environment.ts';
 import { LocalLauncher } from '../processes/launcher.ts';
 import { createSmiDriver, type SmiDriverOptions } from '../smi/driver.ts';
@@ -22,6 +24,8 @@ export interface BenchOptions {
   readonly gpuCount?: number;
   readonly deps?: Partial<NodeAgentDeps>;
   readonly limits?: NonNullable<SmiDriverOptions['limits']>;
+  /** Absent: beside the machine's nvidia-smi. */
+  readonly mpsControl?: string;
 }
 
 export class NodeBench implements AsyncDisposable {
@@ -77,7 +81,7 @@ export class NodeBench implements AsyncDisposable {
       onExit: () => this.agent.nudge(),
     });
     const limits = this.#options.limits;
-    const driver: GpuDriver = createSmiDriver({
+    const driver = createSmiDriver({
       program: this.scratch.path('machine', 'bin', 'nvidia-smi'),
       ...(limits === undefined ? {} : { limits }),
     });
@@ -85,12 +89,22 @@ export class NodeBench implements AsyncDisposable {
       driver: this.#overheard(driver),
       ledger: this.#ledger,
       launcher: this.launcher,
+      mps: new LocalMpsControl({
+        directory: this.scratch.path('mps'),
+        program: this.#options.mpsControl,
+        nvidiaSmi: this.scratch.path('machine', 'bin', 'nvidia-smi'),
+        environment: { PATH: process.env['PATH'] ?? '' },
+        clock: systemClock,
+      }),
+      computeModes: driver,
+      modes: await FileModeMemory.open(this.scratch.path('data', 'compute-modes.json'), this.bootId),
       clock: systemClock,
       state,
-      environment: (allocation, visible) =>
+      environment: (allocation, visible, sharing) =>
         workloadEnvironment({
           asked: allocation.intent.kind === 'run' ? allocation.intent.environment : {},
           visible,
+          sharing,
           allocation: allocation.id,
           workload: allocation.workload,
           workspace: allocation.workspace,
@@ -217,8 +231,8 @@ export class NodeBench implements AsyncDisposable {
     return { ...allocation, intent: { kind: 'stop', graceSeconds } };
   }
 
-  on(slice: string | undefined, index = 0): readonly AllocatedDevice[] {
-    return [{ gpu: this.gpu(index), slice: slice === undefined ? undefined : sliceOf(slice) }];
+  on(slice: string | undefined, index = 0, share?: Share): readonly AllocatedDevice[] {
+    return [{ gpu: this.gpu(index), slice: slice === undefined ? undefined : sliceOf(slice), share }];
   }
 }
 

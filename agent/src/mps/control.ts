@@ -1,0 +1,318 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Clock } from '@astrago/shared/runtime/clock';
+import type { MpsLimits } from '#core/sharing/mps-limits';
+import type { MpsDaemonNow, MpsServerNow } from '#core/sharing/next-sharing-step';
+import { type CudaDevice, type MpsControl, MpsFault } from '../app/mps-control.ts';
+import { CommandLanes } from './command-lanes.ts';
+import { runControl } from './control-command.ts';
+import { daemonOf, end, isAlive, type OwnProcess, serversOf } from './daemon-processes.ts';
+import { DeviceDirectories } from './device-directory.ts';
+import { LimitsMemory } from './limits-memory.ts';
+import {
+  parseClientTable,
+  parseCudaError,
+  parseMemory,
+  parsePercentage,
+  parsePids,
+  parseServerState,
+  saysAlreadyRunning,
+  saysNoDaemon,
+} from './parse-answers.ts';
+
+export interface ControlLimits {
+  readonly askMs: number;
+  /** From starting a daemon until it answers. */
+  readonly startMs: number;
+  readonly terminateMs: number;
+  readonly quitMs: number;
+  /** From a signal to a process of ours until the next, harder one. */
+  readonly endMs: number;
+}
+
+const defaultLimits: ControlLimits = { askMs: 10_000, startMs: 15_000, terminateMs: 5000, quitMs: 15_000, endMs: 3000 };
+const pollMs = 50;
+
+export interface LocalMpsControlDeps {
+  /** The root of this agent, see `mpsDirectory`. */
+  readonly directory: string;
+  /** Path or name of nvidia-cuda-mps-control; absent: beside nvidia-smi where that is a path, else by name. */
+  readonly program: string | undefined;
+  readonly nvidiaSmi: string;
+  /** Of which the paths to programs and libraries are handed on, and no more. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  readonly limits?: Partial<ControlLimits>;
+}
+
+/** MPS of this machine through nvidia-cuda-mps-control: one daemon a device, in a directory of its own. */
+export class LocalMpsControl implements MpsControl {
+  readonly #deps: LocalMpsControlDeps;
+  readonly #limits: ControlLimits;
+  readonly #directories: DeviceDirectories;
+  readonly #lanes = new CommandLanes();
+  readonly #granted = new LimitsMemory();
+  /** As last seen. */
+  readonly #servers = new Map<CudaDevice, readonly number[]>();
+  readonly #daemons = new Map<CudaDevice, OwnProcess>();
+
+  constructor(deps: LocalMpsControlDeps) {
+    this.#deps = deps;
+    this.#limits = { ...defaultLimits, ...deps.limits };
+    this.#directories = new DeviceDirectories(deps.directory);
+  }
+
+  /** Commands that were given up and whose process is still there. */
+  hungCommands(): number {
+    return this.#lanes.hungCount;
+  }
+
+  async devices(): Promise<readonly CudaDevice[]> {
+    const kept: CudaDevice[] = [];
+    for (const device of await this.#directories.devices()) {
+      const directory = this.#directories.of(device);
+      // After a reboot nothing lives in what an earlier boot left, and its UUIDs may be those of other slices.
+      if (daemonOf(directory) === undefined && serversOf(directory).length === 0)
+        await this.#directories.remove(device).catch(() => undefined);
+      else kept.push(device);
+    }
+    return kept;
+  }
+
+  async look(device: CudaDevice, signal: AbortSignal): Promise<MpsDaemonNow> {
+    if (!(await this.#directories.exists(device))) return this.#forgotten(device);
+    const daemon = daemonOf(this.#directories.of(device));
+    if (daemon !== undefined) this.#daemons.set(device, daemon);
+    try {
+      const servers = await this.#serversNow(device, signal);
+      const pids = servers.map(({ pid }) => pid);
+      this.#servers.set(device, pids);
+      const name = daemon === undefined ? '' : `${daemon.pid} ${daemon.startTime}`;
+      const limits = await this.#granted.granted(device, name, pids, (server) => this.#readLimits(device, server, signal));
+      return { kind: 'running', limits, servers };
+    } catch (fault) {
+      if (!(fault instanceof MpsFault)) throw fault;
+      if (daemonOf(this.#directories.of(device)) !== undefined) return { kind: 'unanswering', detail: fault.message };
+      this.#forgotten(device);
+      const orphans = serversOf(this.#directories.of(device)).map(({ pid }) => pid);
+      this.#servers.set(device, orphans);
+      return { kind: 'dead', servers: orphans };
+    }
+  }
+
+  async start(device: CudaDevice, signal: AbortSignal): Promise<void> {
+    await this.#directories.make(device);
+    const output = await this.#run(device, ['-d'], '', this.#limits.startMs, signal, { CUDA_VISIBLE_DEVICES: device });
+    if (output.exitCode !== 0 && !saysAlreadyRunning(output.text))
+      throw new MpsFault('failed', '-d', await this.#whyNot(device, output.text));
+    const { clock } = this.#deps;
+    const deadlineMs = clock.elapsedMs() + this.#limits.startMs;
+    for (;;) {
+      try {
+        await this.#ask(device, 'get_default_active_thread_percentage', signal);
+        return;
+      } catch (fault) {
+        if (!(fault instanceof MpsFault) || fault.code !== 'no-daemon') throw fault;
+        if (clock.elapsedMs() > deadlineMs)
+          throw new MpsFault('no-daemon', '-d', await this.#whyNot(device, 'it started and does not answer'));
+      }
+      await clock.sleep(pollMs, signal);
+    }
+  }
+
+  async setLimits(device: CudaDevice, limits: MpsLimits, signal: AbortSignal): Promise<void> {
+    const { threadPercentage, memoryMiB } = limits;
+    await this.#ask(device, `set_default_active_thread_percentage ${threadPercentage}`, signal);
+    // The one device that a daemon sees is number 0 to it.
+    if (memoryMiB !== undefined) await this.#ask(device, `set_default_device_pinned_mem_limit 0 ${memoryMiB}M`, signal);
+    await this.#checkGranted(device, undefined, limits, signal);
+    for (const server of await this.#serverPids(device, signal)) {
+      await this.#ask(device, `set_active_thread_percentage ${server} ${threadPercentage}`, signal);
+      if (memoryMiB !== undefined) await this.#ask(device, `set_device_pinned_mem_limit ${server} 0 ${memoryMiB}M`, signal);
+      await this.#checkGranted(device, server, limits, signal);
+    }
+  }
+
+  async stop(device: CudaDevice, signal: AbortSignal): Promise<void> {
+    const daemon = daemonOf(this.#directories.of(device)) ?? this.#daemons.get(device);
+    try {
+      await this.#ask(device, 'quit', signal, this.#limits.quitMs);
+    } catch (fault) {
+      // What does not answer is ended as a process.
+      if (!(fault instanceof MpsFault)) throw fault;
+    }
+    await this.#endAll(device, daemon === undefined ? [] : [daemon], signal);
+    await this.clear(device, signal);
+  }
+
+  async clear(device: CudaDevice, signal: AbortSignal): Promise<void> {
+    await this.#endAll(device, serversOf(this.#directories.of(device)), signal);
+    await this.#directories.remove(device);
+    this.#forgotten(device);
+  }
+
+  async terminateClient(device: CudaDevice, server: number, client: number, signal: AbortSignal): Promise<void> {
+    const command = `terminate_client ${server} ${client}`;
+    const answer = await this.#ask(device, command, signal, this.#limits.terminateMs);
+    const code = parseCudaError(answer);
+    if (code === undefined) throw new MpsFault('unreadable-output', command, answer);
+    if (code !== 0) throw new MpsFault('failed', command, `CUDA error ${code}`);
+  }
+
+  clientEnvironment(device: CudaDevice, limits: MpsLimits): Readonly<Record<string, string>> {
+    return {
+      CUDA_MPS_PIPE_DIRECTORY: this.#directories.of(device),
+      CUDA_MPS_ACTIVE_THREAD_PERCENTAGE: String(limits.threadPercentage),
+      ...(limits.memoryMiB === undefined ? {} : { CUDA_MPS_PINNED_DEVICE_MEM_LIMIT: `0=${limits.memoryMiB}M` }),
+    };
+  }
+
+  isAlive(device: CudaDevice): boolean {
+    const known = this.#daemons.get(device) ?? daemonOf(this.#directories.of(device));
+    return known === undefined ? this.#servers.has(device) : isAlive(known);
+  }
+
+  processesOf(device: CudaDevice): readonly number[] {
+    const daemon = this.#daemons.get(device);
+    return [...(daemon === undefined ? [] : [daemon.pid]), ...(this.#servers.get(device) ?? [])];
+  }
+
+  async #serversNow(device: CudaDevice, signal: AbortSignal): Promise<readonly MpsServerNow[]> {
+    const servers: MpsServerNow[] = [];
+    for (const pid of await this.#serverPids(device, signal)) {
+      const state = parseServerState(await this.#ask(device, `get_server_status ${pid}`, signal));
+      servers.push({ pid, state, clients: await this.#clientsOf(device, pid, signal) });
+    }
+    return servers;
+  }
+
+  async #serverPids(device: CudaDevice, signal: AbortSignal): Promise<readonly number[]> {
+    const answer = await this.#ask(device, 'get_server_list', signal);
+    const pids = parsePids(answer);
+    if (pids === undefined) throw new MpsFault('unreadable-output', 'get_server_list', answer);
+    return pids;
+  }
+
+  /** By the list, and by the table where the list cannot be read. */
+  async #clientsOf(device: CudaDevice, server: number, signal: AbortSignal): Promise<readonly number[]> {
+    const listed = await this.#ask(device, `get_client_list ${server}`, signal);
+    const clients = parsePids(listed) ?? parseClientTable(await this.#ask(device, 'ps', signal), server);
+    if (clients === undefined) throw new MpsFault('unreadable-output', `get_client_list ${server}`, listed);
+    return clients;
+  }
+
+  /** What cannot be read, or is gone by now, is not known. */
+  async #readLimits(device: CudaDevice, server: number | undefined, signal: AbortSignal): Promise<Partial<MpsLimits>> {
+    const [of, suffix] = server === undefined ? ['default_', ''] : ['', ` ${server}`];
+    const threadPercentage = parsePercentage(
+      await this.#ask(device, `get_${of}active_thread_percentage${suffix}`, signal, undefined, true),
+    );
+    const memoryMiB = parseMemory(await this.#ask(device, `get_${of}device_pinned_mem_limit${suffix} 0`, signal, undefined, true));
+    return { ...(threadPercentage === undefined ? {} : { threadPercentage }), ...(memoryMiB === undefined ? {} : { memoryMiB }) };
+  }
+
+  /** A set limit is believed unless the daemon says that it grants more: it may round down, and may print what is not understood. */
+  async #checkGranted(device: CudaDevice, server: number | undefined, limits: MpsLimits, signal: AbortSignal): Promise<void> {
+    const now = await this.#readLimits(device, server, signal);
+    const over =
+      (now.threadPercentage ?? 0) > limits.threadPercentage || (limits.memoryMiB !== undefined && (now.memoryMiB ?? 0) > limits.memoryMiB);
+    if (over)
+      throw new MpsFault(
+        'failed',
+        'set_default_active_thread_percentage',
+        `it grants ${JSON.stringify(now)} after ${JSON.stringify(limits)}`,
+      );
+    this.#granted.set(device, server, limits);
+  }
+
+  /** @param lenient an error exit is an answer too: it says nothing. */
+  async #ask(device: CudaDevice, command: string, signal: AbortSignal, limitMs = this.#limits.askMs, lenient = false): Promise<string> {
+    const output = await this.#run(device, [], `${command}\n`, limitMs, signal);
+    if (saysNoDaemon(output.text)) throw new MpsFault('no-daemon', command, output.text);
+    if (output.exitCode !== 0 && !lenient) throw new MpsFault('failed', command, output.text);
+    return output.exitCode === 0 ? output.text : '';
+  }
+
+  #run(
+    device: CudaDevice,
+    args: readonly string[],
+    input: string,
+    limitMs: number,
+    signal: AbortSignal,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<{ readonly exitCode: number | undefined; readonly text: string }> {
+    const what = [...args, input.trim()].join(' ').trim();
+    return this.#lanes.run(device, async () => {
+      if (signal.aborted) throw signal.reason;
+      if (this.#lanes.isHung(device)) throw new MpsFault('busy-with-hung-command', what);
+      const environment = { ...this.#handedOn, ...more, ...this.#directoriesOf(device) };
+      const ended = await runControl({ program: this.#program, args, environment, input, limitMs }, this.#deps.clock, signal);
+      if (ended.kind === 'exited') return { exitCode: ended.exitCode, text: ended.output };
+      if (ended.kind === 'not-started') throw notStarted(ended.cause, what);
+      this.#lanes.abandon(device, ended.gone);
+      if (ended.why === 'aborted') throw signal.reason;
+      throw new MpsFault('timed-out', what, `no end within ${limitMs} ms`);
+    });
+  }
+
+  get #program(): string {
+    const { program, nvidiaSmi } = this.#deps;
+    if (program !== undefined) return program;
+    const beside = join(dirname(nvidiaSmi), 'nvidia-cuda-mps-control');
+    return nvidiaSmi.includes('/') && existsSync(beside) ? beside : 'nvidia-cuda-mps-control';
+  }
+
+  get #handedOn(): Readonly<Record<string, string>> {
+    return Object.fromEntries(Object.entries(this.#deps.environment).filter(([name]) => name === 'PATH' || name === 'LD_LIBRARY_PATH'));
+  }
+
+  #directoriesOf(device: CudaDevice): Readonly<Record<string, string>> {
+    return { CUDA_MPS_PIPE_DIRECTORY: this.#directories.of(device), CUDA_MPS_LOG_DIRECTORY: this.#directories.logsOf(device) };
+  }
+
+  /** Asks processes of ours to end, then makes them. */
+  async #endAll(device: CudaDevice, processes: readonly OwnProcess[], signal: AbortSignal): Promise<void> {
+    if (await this.#areGone(processes, signal)) return;
+    for (const how of ['SIGTERM', 'SIGKILL'] as const) {
+      for (const one of processes) end(one, how);
+      if (await this.#areGone(processes, signal)) return;
+    }
+    const left = processes.filter(isAlive).map(({ pid }) => pid);
+    throw new MpsFault('failed', 'quit', `process ${left.join(', ')} of ${device} cannot be ended`);
+  }
+
+  async #areGone(processes: readonly OwnProcess[], signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.#deps;
+    const deadlineMs = clock.elapsedMs() + this.#limits.endMs;
+    while (processes.some(isAlive)) {
+      if (signal.aborted) throw signal.reason;
+      if (clock.elapsedMs() > deadlineMs) return false;
+      await clock.sleep(pollMs, signal);
+    }
+    return true;
+  }
+
+  async #whyNot(device: CudaDevice, otherwise: string): Promise<string> {
+    return otherwise.trim() || (await this.#directories.lastWords(device)) || 'it said nothing';
+  }
+
+  #forgotten(device: CudaDevice): MpsDaemonNow {
+    this.#granted.forget(device);
+    this.#servers.delete(device);
+    this.#daemons.delete(device);
+    return { kind: 'absent' };
+  }
+}
+
+function notStarted(cause: unknown, command: string): MpsFault {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  if (code !== 'ENOENT' && code !== 'EACCES' && code !== 'ENOEXEC' && code !== 'ENOTDIR')
+    return new MpsFault('failed', command, text, cause);
+  return new MpsFault(
+    'program-missing',
+    command,
+    `${text}; it comes with the driver's compute utilities: install them, or set ASTRAGO_NVIDIA_CUDA_MPS_CONTROL to its path`,
+    cause,
+  );
+}

@@ -80,6 +80,7 @@ export function wishOf(holders: readonly Holder[], device: DeviceCapacity): Shar
 
 export function nextSharingStep(wish: SharingWish, now: SharingNow): SharingOutlook {
   const leaving = wish.kind === 'mps' ? undefined : leaveMps(now);
+  if (now.device.cut && wish.kind === 'exclusive-process') return wait('a slice has no compute mode');
   return leaving ?? (now.device.cut ? undefined : modeStep(wish, now)) ?? (wish.kind === 'mps' ? mpsStep(wish.limits, now) : ready);
 }
 

@@ -119,7 +119,9 @@ function modeStep(wish: SharingWish, now: SharingNow): SharingOutlook | undefine
   const target = isFree ? modeChanged?.before : wish.kind === 'time-sliced' ? 'default' : 'exclusive-process';
   if (target === undefined) return undefined;
   if (mode === undefined)
-    return wish.kind === 'exclusive-process' ? wait('the driver does not say which compute mode the GPU is in') : undefined;
+    return wish.kind === 'exclusive-process' || modeChanged !== undefined
+      ? wait('the driver does not say which compute mode the GPU is in')
+      : undefined;
   if (mode === target) {
     return modeChanged !== undefined && (isFree || modeChanged.before === target) ? take({ kind: 'forget-compute-mode' }) : undefined;
   }

@@ -36,6 +36,8 @@ export interface SharedDeviceDeps {
   readonly strangersTimeoutMs: number;
   /** Something may start now, or need not wait any longer. */
   readonly onProgress: () => void;
+  /** What there is to tell of it is another. */
+  readonly onChange: () => void;
   /** Nothing of sharing is left on a device. */
   readonly onFreed: () => void;
 }
@@ -61,9 +63,12 @@ export class SharedDevice {
   /** The device that has a daemon, or may have one: the UUID it was started for. */
   #daemonAt: CudaDevice | undefined;
   #daemon: MpsDaemonNow = { kind: 'absent' };
+  /** It has answered since it was last seen to be gone. */
+  #isUp = false;
   /** Who was taken into account when it was last looked at, and whether all was as they want it. */
   #considered: Considered | undefined;
   #taking: SharingStep['kind'] | undefined;
+  #tried: SharingStep['kind'] | undefined;
   /** The last step that was said to be done; the same one again means that it did nothing. */
   #done: string | undefined;
   #obstacle: string | undefined;
@@ -178,6 +183,7 @@ export class SharedDevice {
 
   async #stepOnce(signal: AbortSignal): Promise<boolean> {
     this.#noticeNews();
+    this.#tried = undefined;
     // A GPU that is not listed now may come back with all that is on it.
     if (!this.place.isListed) return false;
     const at = this.#daemonAt ?? this.place.cudaDevice ?? (this.#modeChanged() === undefined ? undefined : this.place.gpu);
@@ -202,7 +208,7 @@ export class SharedDevice {
     this.#considered = { at, ids, ready: outlook.ready };
     this.#tellStrangers(outlook);
     const { step } = outlook;
-    if (step === undefined || this.#trouble.restsMs > 0) {
+    if (step === undefined || this.#trouble.rests(step.kind)) {
       this.#rest(outlook.obstacle);
       // Gone, and the device is there under another name by now.
       if (step === undefined && this.#daemon.kind === 'absent' && this.#daemonAt !== undefined) {
@@ -216,7 +222,9 @@ export class SharedDevice {
       this.#deps.onProgress();
       return false;
     }
+    this.#tried = step.kind;
     this.#taking = step.kind;
+    this.#deps.onChange();
     try {
       return await this.#take(at, step, signal);
     } finally {
@@ -245,12 +253,13 @@ export class SharedDevice {
   }
 
   async #lookAtDaemon(at: CudaDevice, signal: AbortSignal): Promise<void> {
-    const wasUp = this.#daemon.kind === 'running' && !isEnd(this.#done);
+    const wasUp = this.#isUp && !isEnd(this.#done);
     const mayBe = this.#daemonAt !== undefined || this.#holders().some(({ share }) => share?.kind === 'mps');
     const daemon: MpsDaemonNow = mayBe ? await this.#deps.control.look(at, signal) : { kind: 'absent' };
     this.#daemon = daemon;
     if (daemon.kind !== 'absent') this.#daemonAt ??= at;
-    if (wasUp && (daemon.kind === 'dead' || daemon.kind === 'absent')) this.#trouble.died('the MPS control daemon has died');
+    if (daemon.kind !== 'unanswering') this.#isUp = daemon.kind === 'running';
+    if (wasUp && (daemon.kind === 'dead' || daemon.kind === 'absent')) this.#trouble.died();
   }
 
   #outlook(at: CudaDevice, mode: SharingNow['mode'], others: readonly string[]): SharingOutlook {
@@ -289,7 +298,7 @@ export class SharedDevice {
     this.#rest(fault.message);
     // A driver that does not answer says nothing of the step.
     if (!(fault instanceof DriverFault && isUnanswered(fault)))
-      this.#trouble.failed(fault.message, fault.code === 'program-missing' || fault.code === 'no-permission');
+      this.#trouble.failed(this.#tried, fault.message, fault.code === 'program-missing' || fault.code === 'no-permission');
     const { failure } = this.#trouble;
     if (failure !== undefined)
       for (const { id, share } of this.place.among(this.#deps.waiting(this.place.gpu)))

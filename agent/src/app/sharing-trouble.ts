@@ -1,4 +1,5 @@
 import type { Clock } from '@astrago/shared/runtime/clock';
+import type { SharingStep } from '#core/sharing/next-sharing-step';
 
 /** So many failures, or deaths within the window, and the device counts as failed. */
 const failedAfter = 3;
@@ -14,6 +15,8 @@ export class SharingTrouble {
   #tries = 0;
   #hopeless = false;
   #restUntilMs = Number.NEGATIVE_INFINITY;
+  /** The step that is left alone until then; absent: looking itself failed. */
+  #resting: SharingStep['kind'] | undefined;
   #detail: string | undefined;
   #deathsAtMs: readonly number[] = [];
 
@@ -21,31 +24,31 @@ export class SharingTrouble {
     this.#clock = clock;
   }
 
-  /** A step failed; `hopeless` when trying again would end the same way. */
-  failed(detail: string, hopeless: boolean): void {
+  /** A step failed, or a look; `hopeless` when trying again would end the same way. */
+  failed(step: SharingStep['kind'] | undefined, detail: string, hopeless: boolean): void {
     this.#tries += 1;
     this.#hopeless = hopeless;
-    this.#rest(detail, hopeless || this.#tries >= failedAfter ? Number.POSITIVE_INFINITY : this.#tries);
+    this.#detail = detail;
+    this.#rest(step, hopeless || this.#tries >= failedAfter ? Number.POSITIVE_INFINITY : this.#tries);
   }
 
   /** A daemon that was up is gone without having been told. */
-  died(detail: string): void {
+  died(): void {
     const nowMs = this.#clock.elapsedMs();
     this.#deathsAtMs = [...this.#deathsAtMs.filter((atMs) => nowMs - atMs < windowMs), nowMs];
     const count = this.#deathsAtMs.length;
     // The first time it is started again at once.
-    if (count > 1) this.#rest(detail, count - 1);
-    else this.#detail = detail;
+    if (count > 1) this.#rest('start-mps', count - 1);
   }
 
   /** All is as wanted. */
   well(): void {
     this.#tries = 0;
     this.#hopeless = false;
+    this.#detail = undefined;
     const lastDeathMs = this.#deathsAtMs.at(-1);
     if (lastDeathMs !== undefined && this.#clock.elapsedMs() - lastDeathMs < wellAfterMs) return;
     this.#deathsAtMs = [];
-    this.#detail = undefined;
   }
 
   /** Somebody new waits: what had failed is tried again now. */
@@ -60,15 +63,24 @@ export class SharingTrouble {
 
   /** What a person should know: that, or a daemon that dies again and again. */
   get finding(): string | undefined {
-    return this.failure ?? (this.#deathsAtMs.length >= failedAfter ? this.#detail : undefined);
+    const deaths = this.#deathsAtMs.length;
+    return (
+      this.failure ??
+      (deaths >= failedAfter ? `the MPS control daemon has died ${deaths} times within ${windowMs / 60_000} minutes` : undefined)
+    );
+  }
+
+  /** Only what failed is left alone: whatever else is due, taking back what was done for one, goes on. */
+  rests(step: SharingStep['kind']): boolean {
+    return step === this.#resting && this.restsMs > 0;
   }
 
   get restsMs(): number {
     return Math.max(0, this.#restUntilMs - this.#clock.elapsedMs());
   }
 
-  #rest(detail: string, count: number): void {
-    this.#detail = detail;
+  #rest(step: SharingStep['kind'] | undefined, count: number): void {
+    this.#resting = step;
     this.#restUntilMs = this.#clock.elapsedMs() + Math.min(longestRestMs, firstRestMs * 2 ** (count - 1));
   }
 }

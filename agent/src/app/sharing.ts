@@ -9,7 +9,7 @@ import type { MpsDaemonSnapshot, NodeState } from './node-state.ts';
 import { SharedDevice, type SharedDeviceDeps } from './shared-device.ts';
 import type { WakingLoop } from './waking-loop.ts';
 
-export interface SharingDeps extends SharedDeviceDeps {
+export interface SharingDeps extends Omit<SharedDeviceDeps, 'onChange'> {
   readonly state: NodeState;
   readonly order: () => Order;
   /** A loop that is run from now until the agent ends. */
@@ -136,7 +136,7 @@ export class Sharing {
   #entry(place: DevicePlace): Entry {
     const known = this.#entries.get(place.key);
     if (known !== undefined) return known;
-    const device = new SharedDevice(place, this.#deps);
+    const device = new SharedDevice(place, { ...this.#deps, onChange: () => this.#tell(place.gpu) });
     const loop = this.#deps.loop(async (signal) => {
       const comeBackInMs = await device.work(signal);
       this.#tell(place.gpu);

@@ -33,7 +33,8 @@ export async function run(
   const { control, computeModes, modes } = ports;
   switch (step.kind) {
     case 'set-compute-mode':
-      await modes.remember(gpu, { before: step.before, set: step.mode });
+      // Taking it back leaves the memory of it as it is until it is done: else a crash in between would make it a person's.
+      if (step.mode !== step.before) await modes.remember(gpu, { before: step.before, set: step.mode });
       return computeModes.setComputeMode(gpu, step.mode, signal);
     case 'forget-compute-mode':
       return modes.forget(gpu);

@@ -122,6 +122,16 @@ export class NodeAgent {
     return (await launcher.state(id)).kind === 'running' ? launcher.launched(id) : undefined;
   }
 
+  /** Before a process is killed that may be an MPS client: lets its server drop it. Ends within seconds, and never fails. */
+  endMpsClient(pid: number, gpu: GpuUuid): Promise<'ended' | 'unknown'> {
+    return this.#sharing.endClient(pid, gpu);
+  }
+
+  /** An MPS daemon of ours is on a GPU or a slice of it, also one that no allocation holds any more. */
+  servesMps(gpu: GpuUuid): boolean {
+    return this.#sharing.processesOn(gpu).length > 0;
+  }
+
   /** Runs until the signal is aborted. Workloads go on. */
   async run(signal: AbortSignal): Promise<void> {
     // What an earlier agent started must be known before anything is cut.

@@ -15,6 +15,7 @@ import type { ComputeModes, ModeMemory } from './compute-modes.ts';
 import type { DevicePlace } from './device-place.ts';
 import type { Held, Holdings } from './holdings.ts';
 import { type CudaDevice, type MpsControl, MpsFault } from './mps-control.ts';
+import { disconnectClients } from './mps-parting.ts';
 import type { MpsDaemonSnapshot } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Ledger } from './ports.ts';
 import { isUnanswered } from './setbacks.ts';
@@ -45,7 +46,8 @@ export interface SharedDeviceDeps {
 interface Considered {
   readonly at: CudaDevice;
   readonly ids: ReadonlySet<string>;
-  readonly ready: boolean;
+  /** Those for whom all is as they want it. */
+  readonly ready: ReadonlySet<string>;
 }
 
 /**
@@ -65,7 +67,7 @@ export class SharedDevice {
   #daemon: MpsDaemonNow = { kind: 'absent' };
   /** It has answered since it was last seen to be gone. */
   #isUp = false;
-  /** Who was taken into account when it was last looked at, and whether all was as they want it. */
+  /** Who was taken into account when it was last looked at. */
   #considered: Considered | undefined;
   #taking: SharingStep['kind'] | undefined;
   #tried: SharingStep['kind'] | undefined;
@@ -107,7 +109,7 @@ export class SharedDevice {
     if (failed !== undefined) return { kind: 'failed', ...failed };
     if (share === undefined && !this.#isInvolved([])) return base;
     const at = base.visible[0];
-    if (this.#taking !== undefined || at === undefined || !this.knows(id, at) || this.#considered?.ready !== true)
+    if (this.#taking !== undefined || at === undefined || !this.knows(id, at) || this.#considered?.ready.has(id) !== true)
       return { kind: 'coming' };
     if (share?.kind !== 'mps') return base;
     const { control } = this.#deps;
@@ -154,31 +156,10 @@ export class SharedDevice {
     return { device, state: this.#daemonState(), clientPids: this.#servers().flatMap(({ clients }) => clients) };
   }
 
-  /**
-   * Takes the processes of an allocation off the GPU, as far as they are clients, so that killing them does the others
-   * no harm. Throws {@link MpsFault}; who calls it waits no longer than it has to.
-   */
-  async disconnect(id: string, members: readonly number[], signal: AbortSignal): Promise<void> {
-    const { control, ledger } = this.#deps;
+  /** See {@link disconnectClients}. */
+  async disconnect(members: readonly number[], whose: string, signal: AbortSignal): Promise<number> {
     const at = this.#daemonAt;
-    if (at === undefined) return;
-    const daemon = await control.look(at, signal);
-    const servers = daemon.kind === 'running' ? daemon.servers : [];
-    const clients = servers.flatMap(({ pid, clients: own }) =>
-      own.filter((client) => members.includes(client)).map((client) => ({ server: pid, client })),
-    );
-    if (clients.length === 0) return;
-    const text = `terminate MPS clients ${clients.map(({ client }) => client).join(', ')} of ${id}`;
-    await ledger.intent(this.place.gpu, text);
-    let result = 'done';
-    try {
-      for (const { server, client } of clients) await control.terminateClient(at, server, client, signal);
-    } catch (fault) {
-      result = fault instanceof Error ? fault.message : String(fault);
-      throw fault;
-    } finally {
-      await ledger.outcome(this.place.gpu, text, result);
-    }
+    return at === undefined ? 0 : disconnectClients({ ...this.#deps, gpu: this.place.gpu, at, members, whose }, signal);
   }
 
   async #stepOnce(signal: AbortSignal): Promise<boolean> {
@@ -204,8 +185,8 @@ export class SharedDevice {
 
   /** Nothing is awaited between the outlook and the mark that keeps starts away. */
   async #proceed(at: CudaDevice, outlook: SharingOutlook, signal: AbortSignal): Promise<boolean> {
-    const ids = new Set(this.#holders().map(({ id }) => id));
-    this.#considered = { at, ids, ready: outlook.ready };
+    const idsOf = (holders: readonly Held[]): ReadonlySet<string> => new Set(holders.map(({ id }) => id));
+    this.#considered = { at, ids: idsOf(this.#holders()), ready: outlook.ready ? idsOf(this.#inOneWay()) : new Set() };
     this.#tellStrangers(outlook);
     const { step } = outlook;
     if (step === undefined || this.#trouble.rests(step.kind)) {
@@ -265,7 +246,7 @@ export class SharedDevice {
   #outlook(at: CudaDevice, mode: SharingNow['mode'], others: readonly string[]): SharingOutlook {
     const device = this.place.capacity;
     // What its daemon was started for is gone: whoever holds the place now needs another one.
-    const wish = at === this.place.cudaDevice ? wishOf(this.#holders(), device) : { kind: 'nothing' as const };
+    const wish = at === this.place.cudaDevice ? wishOf(this.#inOneWay(), device) : { kind: 'nothing' as const };
     const held = this.place.among(this.#deps.holdings.on(this.place.gpu)).length > 0;
     return nextSharingStep(wish, { device, mode, modeChanged: this.#modeChanged(), daemon: this.#daemon, held, others });
   }
@@ -294,7 +275,7 @@ export class SharedDevice {
   }
 
   #suffer(fault: MpsFault | DriverFault): void {
-    if (this.#considered !== undefined) this.#considered = { ...this.#considered, ready: false };
+    if (this.#considered !== undefined) this.#considered = { ...this.#considered, ready: new Set() };
     this.#rest(fault.message);
     // A driver that does not answer says nothing of the step.
     if (!(fault instanceof DriverFault && isUnanswered(fault)))
@@ -332,6 +313,12 @@ export class SharedDevice {
       ...this.place.among(this.#deps.holdings.on(this.place.gpu)),
       ...this.place.among(this.#deps.waiting(this.place.gpu)).filter(({ id }) => !this.#failed.has(id)),
     ];
+  }
+
+  /** What still runs of an older order holds the device in its own way; who wants another one waits. */
+  #inOneWay(): readonly Held[] {
+    const holders = this.#holders();
+    return holders.filter(({ share }) => share?.kind === holders[0]?.share?.kind);
   }
 
   #servers(): Extract<MpsDaemonNow, { kind: 'running' }>['servers'] {

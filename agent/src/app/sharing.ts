@@ -91,28 +91,36 @@ export class Sharing {
     const parting = this.#partings.get(id);
     if (parting !== undefined) return parting === 'over';
     this.#partings.set(id, 'under way');
-    void this.disconnect(id).then(() => {
+    void this.#disconnect(id, devices).then(() => {
       this.#partings.set(id, 'over');
       this.#deps.onProgress();
     });
     return false;
   }
 
-  /** Takes the clients of an allocation off their devices; gives up after a time, and never fails. */
-  async disconnect(id: string): Promise<void> {
-    const { clock, pids, holdings } = this.#deps;
+  /** Takes one process off a GPU; `unknown` where it is no client of ours, or its server does not answer in time. Never fails. */
+  async endClient(pid: number, gpu: GpuUuid): Promise<'ended' | 'unknown'> {
+    let ended = 0;
+    await this.#within(async (signal) => {
+      const counts = await Promise.all(this.#on(gpu).map((device) => device.disconnect([pid], 'a process that is to end', signal)));
+      ended = counts.reduce((sum, count) => sum + count, 0);
+    });
+    return ended > 0 ? 'ended' : 'unknown';
+  }
+
+  #disconnect(id: string, devices: readonly AllocatedDevice[]): Promise<void> {
+    return this.#within(async (signal) => {
+      const members = (await this.#deps.pids()).get(id) ?? [];
+      const places = devices.map(({ gpu, slice }) => this.#place(gpu, slice).key);
+      await Promise.all(places.map((key) => this.#entries.get(key)?.device.disconnect(members, id, signal)));
+    });
+  }
+
+  /** What was not done in time is in the ledger; whoever waits for it goes on. */
+  async #within(work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    const { clock, partingMs = partingMsMax } = this.#deps;
     const over = new AbortController();
-    const work = async (): Promise<void> => {
-      const members = (await pids()).get(id) ?? [];
-      await Promise.all(
-        holdings.devicesOf(id).map(async ({ gpu, slice, share }) => {
-          const entry = this.#entries.get(this.#place(gpu, slice).key);
-          if (share?.kind === 'mps') await entry?.device.disconnect(id, members, over.signal);
-        }),
-      );
-    };
-    // What it did not do is in the ledger, and the kill follows all the same.
-    await Promise.race([work().catch(() => undefined), clock.sleep(this.#deps.partingMs ?? partingMsMax, over.signal)]);
+    await Promise.race([work(over.signal).catch(() => undefined), clock.sleep(partingMs, over.signal)]);
     over.abort();
   }
 

@@ -1,5 +1,6 @@
 // Runs the control program once. One that does not end is abandoned, never waited for.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import type { Clock } from '@astrago/shared/runtime/clock';
 
 export interface ControlCommand {
@@ -9,6 +10,8 @@ export interface ControlCommand {
   /** What it reads: one command. */
   readonly input: string;
   readonly limitMs: number;
+  /** Where it prints, for one that leaves a daemon behind: a pipe that we close would end the daemon at its next word. */
+  readonly outputFile?: string;
 }
 
 export type ControlEnd =
@@ -23,22 +26,28 @@ const lastWordsMs = 300;
 
 /** `output` is both streams: errors appear on either. */
 export function runControl(command: ControlCommand, clock: Clock, signal: AbortSignal): Promise<ControlEnd> {
+  const { outputFile } = command;
   let child: ChildProcess;
+  let file: number | undefined;
   try {
+    file = outputFile === undefined ? undefined : openSync(outputFile, 'w', 0o644);
     child = spawn(command.program, command.args, {
       // A group of its own: what it leaves behind must not hear the signals that end the agent.
       detached: true,
       cwd: '/',
       env: { ...command.environment, LC_ALL: 'C' },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: file === undefined ? ['pipe', 'pipe', 'pipe'] : ['ignore', file, file],
     });
   } catch (cause) {
     return Promise.resolve({ kind: 'not-started', cause });
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
   const { promise, resolve } = Promise.withResolvers<ControlEnd>();
   const gone = Promise.withResolvers<void>();
   const over = new AbortController();
-  const output = collect(child);
+  const collected = collect(child);
+  const output = (): string => (outputFile === undefined ? collected() : tail(outputFile));
   const settle = (end: ControlEnd): void => {
     over.abort();
     signal.removeEventListener('abort', onAbort);
@@ -85,4 +94,12 @@ function collect(child: ChildProcess): () => string {
     stream?.on('error', () => undefined);
   }
   return () => Buffer.concat(chunks).toString('utf8');
+}
+
+function tail(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').slice(-4096);
+  } catch {
+    return '';
+  }
 }

@@ -246,7 +246,9 @@ export class LocalMpsControl implements MpsControl {
       if (signal.aborted) throw signal.reason;
       if (this.#lanes.isHung(device)) throw new MpsFault('busy-with-hung-command', what);
       const environment = { ...this.#handedOn, ...more, ...this.#directoriesOf(device) };
-      const ended = await runControl({ program: this.#program, args, environment, input, limitMs }, this.#deps.clock, signal);
+      const print = args.length === 0 ? {} : { outputFile: join(this.#directories.logsOf(device), 'start.log') };
+      const command = { program: this.#program, args, environment, input, limitMs, ...print };
+      const ended = await runControl(command, this.#deps.clock, signal);
       if (ended.kind === 'exited') return { exitCode: ended.exitCode, text: ended.output };
       if (ended.kind === 'not-started') throw notStarted(ended.cause, what);
       this.#lanes.abandon(device, ended.gone);

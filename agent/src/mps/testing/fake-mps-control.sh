@@ -7,23 +7,20 @@ dir=$CUDA_MPS_PIPE_DIRECTORY
 read -r line
 echo "${CUDA_VISIBLE_DEVICES:-} $* $line" | sed 's/^ *//; s/ *$//' >>"$here/calls"
 
-alive() { [ -n "$1" ] && [ -d "/proc/$1" ] && ! grep -q '^State:.[ZX]' "/proc/$1/status" 2>/dev/null; }
+word() { IFS= read -r -d '' first <"/proc/$1/cmdline" && echo "$first"; } 2>/dev/null
+alive() { [ -n "$1" ] && [ -d "/proc/$1" ] && [ -n "$(word "$1")" ]; }
 # By its name, as the real one is found by its socket: whoever else has the pid does not answer.
-daemon() {
-  pid=$(cat "$dir/nvidia-cuda-mps-control.pid" 2>/dev/null)
-  [ "$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | head -1)" = "$here/nvidia-cuda-mps-control" ] && echo "$pid"
-}
+daemon() { read -r pid <"$dir/nvidia-cuda-mps-control.pid" && [ "$(word "$pid")" = "$here/nvidia-cuda-mps-control" ] && echo "$pid"; } 2>/dev/null
 # Started as the daemon starts things: away from whoever asked.
 launch() { (exec -a "$1" setsid -f bash -c 'exec -a "$0" sleep 1000000' "$1" </dev/null >/dev/null 2>&1); }
-started() { grep -lszx "CUDA_MPS_PIPE_DIRECTORY=$dir" /proc/[0-9]*/environ | cut -d/ -f3; }
+started() { grep -lszx "CUDA_MPS_PIPE_DIRECTORY=$dir" /proc/[0-9]*/environ; }
 clients() {
-  for pid in $(started); do
-    [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = sleep ] || continue
-    [ -e "$dir/terminated-$pid" ] && continue
-    tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | grep -q '^ASTRAGO_ALLOCATION_ID=' && alive "$pid" && echo "$pid"
+  for environ in $(grep -lsz '^ASTRAGO_ALLOCATION_ID=' $(started) /dev/null); do
+    pid=${environ#/proc/}; pid=${pid%/environ}
+    read -r comm 2>/dev/null <"/proc/$pid/comm" && [ "$comm" = sleep ] && [ ! -e "$dir/terminated-$pid" ] && alive "$pid" && echo "$pid"
   done
 }
-named() { for pid in $(started); do [ "$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | head -1)" = "$1" ] && alive "$pid" && echo "$pid"; done; }
+named() { for environ in $(started); do pid=${environ#/proc/}; pid=${pid%/environ}; [ "$(word "$pid")" = "$1" ] && echo "$pid"; done; }
 await() { until [ -n "$(named "$1")" ]; do sleep 0.02; done; named "$1" | head -1; }
 server() {
   pid=$(cat "$dir/server" 2>/dev/null)

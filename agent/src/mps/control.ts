@@ -84,7 +84,11 @@ export class LocalMpsControl implements MpsControl {
     const daemon = daemonOf(this.#directories.of(device));
     if (daemon !== undefined) this.#daemons.set(device, daemon);
     try {
-      const servers = await this.#serversNow(device, signal);
+      const servers = await this.#serversNow(device, signal).catch((fault: unknown) => {
+        // A server may have ended between the list and the questions about it.
+        if (!(fault instanceof MpsFault && (fault.code === 'failed' || fault.code === 'unreadable-output'))) throw fault;
+        return this.#serversNow(device, signal);
+      });
       const pids = servers.map(({ pid }) => pid);
       this.#servers.set(device, pids);
       const name = daemon === undefined ? '' : `${daemon.pid} ${daemon.startTime}`;

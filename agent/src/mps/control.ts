@@ -1,11 +1,7 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import type { Clock } from '@astrago/shared/runtime/clock';
 import type { MpsLimits } from '#core/sharing/mps-limits';
 import type { MpsDaemonNow, MpsServerNow } from '#core/sharing/next-sharing-step';
 import { type CudaDevice, type MpsControl, MpsFault } from '../app/mps-control.ts';
-import { CommandLanes } from './command-lanes.ts';
-import { runControl } from './control-command.ts';
+import { Conversation, type ConversationDeps } from './conversation.ts';
 import { daemonOf, end, isAlive, type OwnProcess, serversOf } from './daemon-processes.ts';
 import { DeviceDirectories } from './device-directory.ts';
 import { LimitsMemory } from './limits-memory.ts';
@@ -17,7 +13,6 @@ import {
   parsePids,
   parseServerState,
   saysAlreadyRunning,
-  saysNoDaemon,
 } from './parse-answers.ts';
 
 export interface ControlLimits {
@@ -33,15 +28,9 @@ export interface ControlLimits {
 const defaultLimits: ControlLimits = { askMs: 10_000, startMs: 15_000, terminateMs: 5000, quitMs: 15_000, endMs: 3000 };
 const pollMs = 50;
 
-export interface LocalMpsControlDeps {
+export interface LocalMpsControlDeps extends ConversationDeps {
   /** The root of this agent, see `mpsDirectory`. */
   readonly directory: string;
-  /** Path or name of nvidia-cuda-mps-control; absent: beside nvidia-smi where that is a path, else by name. */
-  readonly program: string | undefined;
-  readonly nvidiaSmi: string;
-  /** Of which the paths to programs and libraries are handed on, and no more. */
-  readonly environment: Readonly<Record<string, string>>;
-  readonly clock: Clock;
   readonly limits?: Partial<ControlLimits>;
 }
 
@@ -50,7 +39,7 @@ export class LocalMpsControl implements MpsControl {
   readonly #deps: LocalMpsControlDeps;
   readonly #limits: ControlLimits;
   readonly #directories: DeviceDirectories;
-  readonly #lanes = new CommandLanes();
+  readonly #conversation: Conversation;
   readonly #granted = new LimitsMemory();
   /** As last seen. */
   readonly #servers = new Map<CudaDevice, readonly number[]>();
@@ -60,11 +49,12 @@ export class LocalMpsControl implements MpsControl {
     this.#deps = deps;
     this.#limits = { ...defaultLimits, ...deps.limits };
     this.#directories = new DeviceDirectories(deps.directory);
+    this.#conversation = new Conversation(deps, this.#directories);
   }
 
   /** Commands that were given up and whose process is still there. */
   hungCommands(): number {
-    return this.#lanes.hungCount;
+    return this.#conversation.hungCount;
   }
 
   async devices(): Promise<readonly CudaDevice[]> {
@@ -106,7 +96,7 @@ export class LocalMpsControl implements MpsControl {
 
   async start(device: CudaDevice, signal: AbortSignal): Promise<void> {
     await this.#directories.make(device);
-    const output = await this.#run(device, ['-d'], '', this.#limits.startMs, signal, { CUDA_VISIBLE_DEVICES: device });
+    const output = await this.#conversation.run(device, ['-d'], '', this.#limits.startMs, signal, { CUDA_VISIBLE_DEVICES: device });
     if (output.exitCode !== 0 && !saysAlreadyRunning(output.text))
       throw new MpsFault('failed', '-d', await this.#whyNot(device, output.text));
     const { clock } = this.#deps;
@@ -229,51 +219,8 @@ export class LocalMpsControl implements MpsControl {
     this.#granted.set(device, server, limits);
   }
 
-  /** @param lenient an error exit is an answer too: it says nothing. */
-  async #ask(device: CudaDevice, command: string, signal: AbortSignal, limitMs = this.#limits.askMs, lenient = false): Promise<string> {
-    const output = await this.#run(device, [], `${command}\n`, limitMs, signal);
-    if (saysNoDaemon(output.text)) throw new MpsFault('no-daemon', command, output.text);
-    if (output.exitCode !== 0 && !lenient) throw new MpsFault('failed', command, output.text);
-    return output.exitCode === 0 ? output.text : '';
-  }
-
-  #run(
-    device: CudaDevice,
-    args: readonly string[],
-    input: string,
-    limitMs: number,
-    signal: AbortSignal,
-    more: Readonly<Record<string, string>> = {},
-  ): Promise<{ readonly exitCode: number | undefined; readonly text: string }> {
-    const what = [...args, input.trim()].join(' ').trim();
-    return this.#lanes.run(device, async () => {
-      if (signal.aborted) throw signal.reason;
-      if (this.#lanes.isHung(device)) throw new MpsFault('busy-with-hung-command', what);
-      const environment = { ...this.#handedOn, ...more, ...this.#directoriesOf(device) };
-      const print = args.length === 0 ? {} : { outputFile: join(this.#directories.logsOf(device), 'start.log') };
-      const command = { program: this.#program, args, environment, input, limitMs, ...print };
-      const ended = await runControl(command, this.#deps.clock, signal);
-      if (ended.kind === 'exited') return { exitCode: ended.exitCode, text: ended.output };
-      if (ended.kind === 'not-started') throw notStarted(ended.cause, what);
-      this.#lanes.abandon(device, ended.gone);
-      if (ended.why === 'aborted') throw signal.reason;
-      throw new MpsFault('timed-out', what, `no end within ${limitMs} ms`);
-    });
-  }
-
-  get #program(): string {
-    const { program, nvidiaSmi } = this.#deps;
-    if (program !== undefined) return program;
-    const beside = join(dirname(nvidiaSmi), 'nvidia-cuda-mps-control');
-    return nvidiaSmi.includes('/') && existsSync(beside) ? beside : 'nvidia-cuda-mps-control';
-  }
-
-  get #handedOn(): Readonly<Record<string, string>> {
-    return Object.fromEntries(Object.entries(this.#deps.environment).filter(([name]) => name === 'PATH' || name === 'LD_LIBRARY_PATH'));
-  }
-
-  #directoriesOf(device: CudaDevice): Readonly<Record<string, string>> {
-    return { CUDA_MPS_PIPE_DIRECTORY: this.#directories.of(device), CUDA_MPS_LOG_DIRECTORY: this.#directories.logsOf(device) };
+  #ask(device: CudaDevice, command: string, signal: AbortSignal, limitMs = this.#limits.askMs, lenient = false): Promise<string> {
+    return this.#conversation.ask(device, command, signal, limitMs, lenient);
   }
 
   /** Asks processes of ours to end, then makes them. */
@@ -308,17 +255,4 @@ export class LocalMpsControl implements MpsControl {
     this.#daemons.delete(device);
     return { kind: 'absent' };
   }
-}
-
-function notStarted(cause: unknown, command: string): MpsFault {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const text = cause instanceof Error ? cause.message : String(cause);
-  if (code !== 'ENOENT' && code !== 'EACCES' && code !== 'ENOEXEC' && code !== 'ENOTDIR')
-    return new MpsFault('failed', command, text, cause);
-  return new MpsFault(
-    'program-missing',
-    command,
-    `${text}; it comes with the driver's compute utilities: install them, or set ASTRAGO_NVIDIA_CUDA_MPS_CONTROL to its path`,
-    cause,
-  );
 }

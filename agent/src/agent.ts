@@ -27,6 +27,9 @@ import { AgentMetrics } from './metrics/registry.ts';
 import { MetricsServer } from './metrics/server.ts';
 import { enabledUnits } from './mig-manager/enabled-units.ts';
 import { runningManagers } from './mig-manager/running-managers.ts';
+import { LocalMpsControl } from './mps/control.ts';
+import { FileModeMemory } from './mps/mode-memory.ts';
+import { mpsDirectory } from './mps/mps-directory.ts';
 import { confinementOf } from './processes/confinement-of.ts';
 import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
@@ -103,7 +106,16 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       allocation: { readonly id: string; readonly workload: string; readonly workspace: string },
       asked: Readonly<Record<string, string>>,
       visible: readonly string[],
-    ) => workloadEnvironment({ asked, visible, allocation: allocation.id, workload: allocation.workload, workspace: allocation.workspace });
+      sharing: Readonly<Record<string, string>>,
+    ) =>
+      workloadEnvironment({
+        asked,
+        visible,
+        sharing,
+        allocation: allocation.id,
+        workload: allocation.workload,
+        workspace: allocation.workspace,
+      });
     const launcher = new LocalLauncher({
       directory: join(config.dataDirectory, 'allocations'),
       bootId,
@@ -137,11 +149,20 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       ledger,
       launcher,
       attribution: new Attribution({ inspector: processInspector, launcher, order: () => ledger.order }),
+      mps: new LocalMpsControl({
+        directory: mpsDirectory({ asked: config.mpsDirectory, dataDirectory: config.dataDirectory }),
+        program: config.mpsControl,
+        nvidiaSmi: config.nvidiaSmi,
+        environment: config.toolEnvironment,
+        clock,
+      }),
+      computeModes: driver,
+      modes: await FileModeMemory.open(join(config.dataDirectory, 'compute-modes.json'), bootId),
       clock,
       state,
       collectors,
-      environment: (allocation, visible) =>
-        environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
+      environment: (allocation, visible, sharing) =>
+        environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible, sharing),
       inventoryPeriodMs: config.inventoryPeriodMs,
       telemetry: driver.telemetry({ periodMs: config.samplePeriodMs, detailPeriodMs: config.detailPeriodMs }),
       detailPeriodMs: config.detailPeriodMs,
@@ -157,6 +178,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       state,
       ledger,
       signals: processSignals((pid, startTime) => launcher.isSupervisor(pid, startTime)),
+      servesMps: (gpu) => agent.servesMps(gpu),
+      endMpsClient: (pid, gpu) => agent.endMpsClient(pid, gpu),
       clock,
       controllerHeardAtMs: () => controllerHeardAtMs,
       controllerSilenceMaxMs: config.controllerSilenceMaxMs,

@@ -20,6 +20,10 @@ export interface AgentConfig {
   /** Absent: it stands alone, and only looks. */
   readonly controller: ControllerConfig | undefined;
   readonly nvidiaSmi: string;
+  /** Path or name; absent: beside nvidia-smi where that is a path, else by name. */
+  readonly mpsControl: string | undefined;
+  /** Where MPS daemons have their sockets; absent: chosen at start. */
+  readonly mpsDirectory: string | undefined;
   readonly metricsBind: string;
   /** Beside our own names those of another exporter. Absent: ours alone. */
   readonly metricsCompatibility: { readonly set: 'dcgm'; readonly hostnameLabel: 'hostname' | 'Hostname' } | undefined;
@@ -92,6 +96,8 @@ function readCommonConfig(environment: Environment, flags: MetricsFlags): Omit<A
   return {
     node: nodeName(environment),
     nvidiaSmi: environment['ASTRAGO_NVIDIA_SMI'] ?? 'nvidia-smi',
+    mpsControl: environment['ASTRAGO_NVIDIA_CUDA_MPS_CONTROL'],
+    mpsDirectory: environment['ASTRAGO_MPS_DIRECTORY'],
     metricsBind: metricsBind(environment, flags),
     metricsCompatibility:
       oneOf(environment, 'ASTRAGO_METRICS_COMPATIBILITY', ['none', 'dcgm']) === 'none'

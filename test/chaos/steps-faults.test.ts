@@ -175,7 +175,7 @@ describe('one call of nvidia-smi that goes wrong', () => {
     expect([after?.id, after?.computeInstances[0]?.migUuid]).toEqual([before?.id, before?.computeInstances[0]?.migUuid]);
     expect(own.machineLayout()).toBe('2g.20gb@2');
     expect(own.steps.some((line) => line.includes('destroy 1g.20gb@2'))).toBe(true);
-  }, 60_000);
+  }, 120_000);
 
   it('cuts a board of twelve units with graphics, without media engines, and with all of them, killed in between', async () => {
     const own = await onMachine({ model: 'rtx-pro-6000' });
@@ -214,7 +214,7 @@ describe('a MIG mode that waits', () => {
     await own.until(() => isTold(own, '1g.5gb@0 3g.20gb@4'), 'it is cut');
     expect(own.steps.some((line) => line.includes('"reset"'))).toBe(true);
     expect(await findings(own, 0)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   it('where no reset is possible is told, and effective after a reboot', async () => {
     const own = await onMachine({ model: 'a100-40gb' });
@@ -232,7 +232,7 @@ describe('a MIG mode that waits', () => {
     own.start();
     await own.until(() => isTold(own, '7g.40gb@0'), 'it is cut after the reboot');
     await own.until(async () => (await findings(own, 0)).length === 0, 'no finding sticks');
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('a reboot in the middle of cutting', () => {
@@ -256,5 +256,5 @@ describe('a reboot in the middle of cutting', () => {
     await own.until(async () => (await own.allocation(id))?.state === AllocationState.FAILED, 'what ran is told as lost');
     expect((await own.allocation(id))?.failure).toBe(FailureReason.NODE_REBOOTED);
     await own.until(async () => (await findings(own, 0)).length === 0, 'no finding sticks');
-  }, 60_000);
+  }, 120_000);
 });

@@ -64,7 +64,7 @@ describe('another MIG manager on the node', () => {
     rmSync(process);
     await here.until(async () => layoutOf(await here.gpu()) === '3g.40gb@0 1g.10gb@6', 'the wish is carried out');
     expect(await finding(here)).toBeUndefined();
-  }, 60_000);
+  }, 120_000);
 
   it('that systemd starts at each boot counts as well, unless an operator takes over', async () => {
     const here = await onHost();
@@ -87,5 +87,5 @@ describe('another MIG manager on the node', () => {
     await operated.until(async () => layoutOf(await operated.gpu()) === '7g.80gb@0', 'it is cut');
     expect(await finding(operated)).toBeUndefined();
     await here[Symbol.asyncDispose]();
-  }, 60_000);
+  }, 120_000);
 });

@@ -164,6 +164,8 @@ export class LoneAgent implements AsyncDisposable {
         ASTRAGO_NVIDIA_SMI: join(this.machine, 'bin', 'nvidia-smi'),
         ASTRAGO_METRICS_BIND: '127.0.0.1:0',
         ASTRAGO_BOOT_ID_FILE: this.scratch.path('boot-id'),
+        ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
+        ASTRAGO_WORKLOAD_PATH: process.env['PATH'],
         ASTRAGO_HOST_ROOT: this.scratch.path('host'),
         // What is tested are steps, not samples.
         ASTRAGO_SAMPLE_PERIOD_MS: '60000',
@@ -242,7 +244,11 @@ export class LoneAgent implements AsyncDisposable {
   }
 
   async runs(id: string): Promise<void> {
-    await this.until(async () => (await this.allocation(id))?.state === AllocationState.RUNNING, `${id} runs`);
+    const status = await this.until(async () => {
+      const one = await this.allocation(id);
+      return one !== undefined && [AllocationState.RUNNING, AllocationState.FAILED, AllocationState.EXITED].includes(one.state) && one;
+    }, `${id} runs`);
+    if (status.state !== AllocationState.RUNNING) throw new Error(`${id} does not run: ${AllocationState[status.state]}, ${status.detail}`);
   }
 
   /** `until`, with what the agent printed where it is in vain. */

@@ -1,10 +1,10 @@
 // Whether an order may replace the one in the ledger.
-import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { gridOf } from '@astrago/shared/domain/mig/grid';
 import { describeViolation, formatLayout, violationsOf } from '@astrago/shared/domain/mig/layout';
 import type { Profile } from '@astrago/shared/domain/mig/profile';
-import { formatSlice, overlaps, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
+import { formatSlice, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { AllocatedDevice, DesiredAllocation, Order } from './order.ts';
+import { doubleBooking, type PlaceKnowledge } from './sharing/double-booking.ts';
 
 export type RefusalReason = 'stale-epoch' | 'stale-generation' | 'content-differs' | 'invalid';
 
@@ -15,9 +15,7 @@ export type Acceptance =
   | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly detail: string };
 
 /** What of this node an order is checked against. */
-export interface NodeKnowledge {
-  /** As the device lists them; empty while it has not. */
-  readonly profilesOf: (gpu: GpuUuid) => readonly Profile[];
+export interface NodeKnowledge extends PlaceKnowledge {
   /** Whether an allocation has ended and holds nothing any more. */
   readonly hasEnded: (allocation: string) => boolean;
 }
@@ -75,8 +73,13 @@ function contradictionIn(order: Order, node: NodeKnowledge): string | undefined 
     const fault = allocation.devices.map((device) => unheldDevice(order, allocation, device)).find((text) => text !== undefined);
     if (fault !== undefined) return fault;
     if (allocation.intent.kind === 'run' && allocation.intent.command.length === 0) return `${allocation.id} has no command`;
+    const beside = mpsBesideOthers(allocation);
+    if (beside !== undefined) return beside;
   }
-  return doubleBooking(order, node);
+  return doubleBooking(
+    order.allocations.filter(({ id }) => !node.hasEnded(id)),
+    node,
+  );
 }
 
 function overlapIn(slices: readonly WantedSlice[], profiles: readonly Profile[]): string | undefined {
@@ -98,24 +101,9 @@ function unheldDevice(order: Order, allocation: DesiredAllocation, device: Alloc
   return holds || allocation.intent.kind === 'stop' ? undefined : `${allocation.id} holds what the layout of ${device.gpu} does not`;
 }
 
-/** I1: no two allocations that may still run hold the same place. Where sizes are not known, a start has one holder. */
-function doubleBooking(order: Order, node: NodeKnowledge): string | undefined {
-  const taken = new Map<GpuUuid, { readonly id: string; readonly slice: WantedSlice | undefined }[]>();
-  for (const { id, devices } of order.allocations) {
-    if (node.hasEnded(id)) continue;
-    for (const { gpu, slice } of devices) {
-      const others = taken.get(gpu) ?? [];
-      const clash = others.find((other) => meet(slice, other.slice, node.profilesOf(gpu)));
-      if (clash !== undefined)
-        return `${id} and ${clash.id} hold the same place on ${gpu}${slice === undefined ? '' : ` (${formatSlice(slice)})`}`;
-      taken.set(gpu, [...others, { id, slice }]);
-    }
-  }
-  return undefined;
-}
-
-function meet(a: WantedSlice | undefined, b: WantedSlice | undefined, profiles: readonly Profile[]): boolean {
-  if (a === undefined || b === undefined) return true;
-  const sizeOf = (slice: WantedSlice): number => profiles.find((profile) => profile.name === slice.profile)?.size ?? 1;
-  return overlaps({ start: a.start, size: sizeOf(a) }, { start: b.start, size: sizeOf(b) });
+/** A process speaks to one MPS daemon, which shows it one device. */
+function mpsBesideOthers({ id, devices }: DesiredAllocation): string | undefined {
+  return devices.length > 1 && devices.some(({ share }) => share?.kind === 'mps')
+    ? `${id} holds ${devices.length} devices, one of them by MPS; a process that uses MPS sees the one device of its daemon`
+    : undefined;
 }

@@ -18,13 +18,18 @@ export type ProcessFact =
 
 /** How the devices stand. */
 export type DeviceFact =
-  | { readonly kind: 'ready'; readonly visible: readonly string[] }
+  | {
+      readonly kind: 'ready';
+      readonly visible: readonly string[];
+      /** What a process needs beside them to be held to its share. */
+      readonly environment?: Readonly<Record<string, string>> | undefined;
+    }
   | { readonly kind: 'coming' }
   | { readonly kind: 'failed'; readonly failure: Failure; readonly detail: string };
 
 export type AllocationAction =
   | { readonly kind: 'none' }
-  | { readonly kind: 'start'; readonly visible: readonly string[] }
+  | { readonly kind: 'start'; readonly visible: readonly string[]; readonly environment: Readonly<Record<string, string>> }
   | { readonly kind: 'terminate' }
   | { readonly kind: 'kill' }
   | { readonly kind: 'clean-up' };
@@ -82,7 +87,10 @@ function stopAction(graceSeconds: number, stoppingForMs: number | undefined): Al
 function prepare(devices: DeviceFact): AllocationStep {
   switch (devices.kind) {
     case 'ready':
-      return { status: { kind: 'preparing' }, action: { kind: 'start', visible: devices.visible } };
+      return {
+        status: { kind: 'preparing' },
+        action: { kind: 'start', visible: devices.visible, environment: devices.environment ?? {} },
+      };
     case 'coming':
       return { status: { kind: 'preparing' }, action: { kind: 'none' } };
     case 'failed':

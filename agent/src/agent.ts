@@ -3,7 +3,6 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
-import { splitAddress } from '@astrago/shared/runtime/address';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { Closers } from '@astrago/shared/runtime/closers';
 import { Loop } from '@astrago/shared/runtime/loop';
@@ -14,13 +13,11 @@ import { Enforcer } from './app/enforcer.ts';
 import { tellingResets } from './app/health-resets.ts';
 import { HealthWatch } from './app/health-watch.ts';
 import { HostTelemetry } from './app/host-telemetry.ts';
+import { MigManagement } from './app/mig-management.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState, nodeKey } from './app/node-state.ts';
 import { Collectors } from './app/telemetry-status.ts';
-import { type AgentConfig, isWildcard } from './config.ts';
-import { heartbeat } from './enrollment/heartbeat.ts';
-import { credentialsFor } from './enrollment/join.ts';
-import { GrpcServer } from './grpc/server.ts';
+import type { AgentConfig } from './config.ts';
 import { hostReader } from './host/host-reader.ts';
 import { openKernelLog } from './kernel-log/kernel-log.ts';
 import { openResetMemory } from './kernel-log/reset-memory.ts';
@@ -28,6 +25,11 @@ import { lockDirectory } from './ledger/directory-lock.ts';
 import { FileLedger } from './ledger/file-ledger.ts';
 import { AgentMetrics } from './metrics/registry.ts';
 import { MetricsServer } from './metrics/server.ts';
+import { enabledUnits } from './mig-manager/enabled-units.ts';
+import { runningManagers } from './mig-manager/running-managers.ts';
+import { LocalMpsControl } from './mps/control.ts';
+import { FileModeMemory } from './mps/mode-memory.ts';
+import { mpsDirectory } from './mps/mps-directory.ts';
 import { confinementOf } from './processes/confinement-of.ts';
 import { workloadEnvironment } from './processes/device-environment.ts';
 import { LocalLauncher } from './processes/launcher.ts';
@@ -35,18 +37,23 @@ import { readBootId } from './processes/proc.ts';
 import { processInspector } from './processes/process-inspector.ts';
 import { processSignals } from './processes/process-signals.ts';
 import { createSmiDriver } from './smi/driver.ts';
+import { agentVersion } from './version.ts';
 
-const version = '0.0.0';
 /** How soon the end of a full disk is seen. */
 const probePeriodMs = 10_000;
 /** What is written in that time may be kept beyond the limit. */
 const trimPeriodMs = 10_000;
 
 export interface RunningAgent extends AsyncDisposable {
-  readonly address: string;
+  /** host:port where it takes orders; absent for one that stands alone. */
+  readonly address: string | undefined;
   readonly metricsPort: number;
 }
 
+/**
+ * Without a controller in its settings an agent stands alone: no order can reach it, so it changes nothing and only looks.
+ * Its data directory must then be one of its own, for an empty order means "end all work" to what another agent has started.
+ */
 export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   requireTls13();
   const log = pino({ name: 'agent', level: config.logLevel, base: { node: config.node } }, pino.destination(2));
@@ -80,7 +87,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
           });
     const metrics = new AgentMetrics({
       node: config.node,
-      version,
+      version: agentVersion,
       state,
       clock,
       periodsMs: {
@@ -99,7 +106,16 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       allocation: { readonly id: string; readonly workload: string; readonly workspace: string },
       asked: Readonly<Record<string, string>>,
       visible: readonly string[],
-    ) => workloadEnvironment({ asked, visible, allocation: allocation.id, workload: allocation.workload, workspace: allocation.workspace });
+      sharing: Readonly<Record<string, string>>,
+    ) =>
+      workloadEnvironment({
+        asked,
+        visible,
+        sharing,
+        allocation: allocation.id,
+        workload: allocation.workload,
+        workspace: allocation.workspace,
+      });
     const launcher = new LocalLauncher({
       directory: join(config.dataDirectory, 'allocations'),
       bootId,
@@ -118,16 +134,35 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       }),
       (gpu) => health.noteReset(gpu),
     );
+    const migManagement = new MigManagement({
+      mode: config.migManagement,
+      finders: [runningManagers({ proc: join(config.hostRoot, 'proc') }), enabledUnits({ root: config.hostRoot })],
+      state,
+      clock,
+      periodMs: config.inventoryPeriodMs,
+      onChange: () => agent.reconsiderLayouts(),
+      log: (facts, message) => log.warn(facts, message),
+    });
     const agent: NodeAgent = new NodeAgent({
+      mayChangeLayouts: () => migManagement.mayChangeLayouts(),
       driver,
       ledger,
       launcher,
       attribution: new Attribution({ inspector: processInspector, launcher, order: () => ledger.order }),
+      mps: new LocalMpsControl({
+        directory: mpsDirectory({ asked: config.mpsDirectory, dataDirectory: config.dataDirectory }),
+        program: config.mpsControl,
+        nvidiaSmi: config.nvidiaSmi,
+        environment: config.toolEnvironment,
+        clock,
+      }),
+      computeModes: driver,
+      modes: await FileModeMemory.open(join(config.dataDirectory, 'compute-modes.json'), bootId),
       clock,
       state,
       collectors,
-      environment: (allocation, visible) =>
-        environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible),
+      environment: (allocation, visible, sharing) =>
+        environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible, sharing),
       inventoryPeriodMs: config.inventoryPeriodMs,
       telemetry: driver.telemetry({ periodMs: config.samplePeriodMs, detailPeriodMs: config.detailPeriodMs }),
       detailPeriodMs: config.detailPeriodMs,
@@ -143,6 +178,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       state,
       ledger,
       signals: processSignals((pid, startTime) => launcher.isSupervisor(pid, startTime)),
+      servesMps: (gpu) => agent.servesMps(gpu),
+      endMpsClient: (pid, gpu) => agent.endMpsClient(pid, gpu),
       clock,
       controllerHeardAtMs: () => controllerHeardAtMs,
       controllerSilenceMaxMs: config.controllerSilenceMaxMs,
@@ -164,44 +201,30 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       driftAfterMs: config.driftAfterMs,
       log: (facts, message) => log.warn(facts, message),
     });
-    const credentials = await credentialsFor({
-      node: config.node,
-      joinAddress: config.joinAddress,
-      tokenFile: config.joinTokenFile,
-      directory: join(config.dataDirectory, 'credentials'),
-      hosts: ['localhost', splitAddress(config.bind).host, config.advertisedHost].filter((host) => !isWildcard(host)),
-      clock,
-      random: Math.random,
-      log: (what, message) => log.warn(what, message),
-    });
-    const facts = { node: config.node, bootId, agentVersion: version, cpuMilli: config.cpuMilli, memoryMiB: config.memoryMiB };
-    const server = closers.use(
-      await GrpcServer.listen(config.bind, credentials, {
-        agent,
-        launcher,
-        facts,
-        mayGrow: (id) => agent.mayGrow(id),
-        execTarget: (id) => agent.execTarget(id),
-        onController: heard,
-      }),
-    );
+    const link =
+      config.controller === undefined
+        ? undefined
+        : closers.use(
+            await (await import('./controller-link.ts')).linkController({
+              config,
+              controller: config.controller,
+              agent,
+              launcher,
+              bootId,
+              clock,
+              onController: heard,
+              log: (facts, message) => log.warn(facts, message),
+            }),
+          );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));
     const ending = new AbortController();
-    const loops = Promise.all([agent.run(ending.signal), host?.run(ending.signal), health.run(ending.signal)]);
-    const beats = heartbeat(
-      {
-        node: config.node,
-        bootId,
-        ownAddress: `${config.advertisedHost}:${splitAddress(server.address).port}`,
-        controllerAddress: config.controllerAddress,
-        credentials,
-        clock,
-        random: Math.random,
-        onAnswer: heard,
-        log: (what, message) => log.warn(what, message),
-      },
-      ending.signal,
-    );
+    const loops = Promise.all([
+      agent.run(ending.signal),
+      host?.run(ending.signal),
+      health.run(ending.signal),
+      migManagement.run(ending.signal),
+    ]);
+    const beats = link?.beat(ending.signal);
     const enforcing = enforcer.run(ending.signal);
     const probing = new Loop({
       once: () => ledger.probe(),
@@ -221,8 +244,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       ending.abort();
       await Promise.all([loops, beats, probing, enforcing, trimming]);
     });
-    log.info({ address: server.address, metricsPort: metricsServer.port }, 'the agent is up');
-    return { address: server.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };
+    log.info({ address: link?.address, metricsPort: metricsServer.port }, 'the agent is up');
+    return { address: link?.address, metricsPort: metricsServer.port, [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose]() };
   } catch (failure) {
     await closers[Symbol.asyncDispose]();
     throw failure;

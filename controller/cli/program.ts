@@ -6,6 +6,7 @@ import { exitCodesText } from './exit-codes.ts';
 import { usageFailure } from './failure.ts';
 import { cpuMilli, environmentVariable, memoryMiB, wholeNumber } from './parse/options.ts';
 import { addClusterCommands } from './program-cluster.ts';
+import { addPartitionCommands } from './program-partition.ts';
 import { addReplayCommand } from './program-replay.ts';
 
 export interface GlobalOptions {
@@ -34,6 +35,7 @@ export function createProgram(action: Action): Command {
   addClusterCommands(program, action);
   addLookCommands(program, action);
   addWorkloadCommands(program, action);
+  addPartitionCommands(program, action);
   addAdminCommands(program, action);
   addReplayCommand(program, action);
   program
@@ -116,17 +118,6 @@ function addWorkloadCommands(program: Command, action: Action): void {
 }
 
 function addAdminCommands(program: Command, action: Action): void {
-  program
-    .command('partition')
-    .argument('<gpu>', 'NODE/INDEX or NODE/UUID')
-    .usage('NODE/GPU (--layout LAYOUT | --automatic) [--dry-run]')
-    .description('choose the layout of a GPU; slices in use stay where they are')
-    .option('--layout <layout>', 'whole, mig, or profiles: 3g.40gb,1g.10gb*4 or 3g.40gb@4; the layout is then pinned')
-    .option('--automatic', 'give the GPU back to the scheduler')
-    .option('--dry-run', 'only show what would be done')
-    .action((gpu: string, options) =>
-      action(async (context) => (await import('./commands/partition.ts')).partition(context, { ...options, gpu })),
-    );
   program
     .command('cordon')
     .argument('<node>')

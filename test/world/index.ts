@@ -142,6 +142,8 @@ export class World implements AsyncDisposable {
         ASTRAGO_METRICS_BIND: '127.0.0.1:0',
         ASTRAGO_CPU_MILLI: '96000',
         ASTRAGO_MEMORY_MIB: '1048576',
+        // Whoever manages the GPUs of this machine has no say in simulated ones.
+        ASTRAGO_MIG_MANAGEMENT: 'take-over',
         ...this.#options.agentEnvironment,
       }),
     });

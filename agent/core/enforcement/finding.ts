@@ -67,10 +67,15 @@ export function findingsOf(
 }
 
 function foreign(process: UsingProcess, gpus: ReadonlyMap<GpuUuid, GpuFacts>, holders: readonly Holder[]): readonly Finding[] {
-  if (process.allocation !== undefined || process.type === 'graphics' || isWatcher(process)) return [];
+  if (process.allocation !== undefined || draws(process) || isWatcher(process)) return [];
   if (process.mpsRole === 'server' && servesAHolder(process, gpus, holders)) return [];
   const measured = process.usedMemoryMiB === undefined ? undefined : `${process.usedMemoryMiB} MiB`;
   return [finding('foreign-process', process, 'uses the GPU and belongs to no allocation', measured)];
+}
+
+/** A screen and what is on it: on a workstation every program with a window computes a little too. */
+function draws({ type }: UsingProcess): boolean {
+  return type === 'graphics' || type === 'compute-and-graphics';
 }
 
 /** Anybody may call a program like one of them, so inside a container the name excuses nothing. */

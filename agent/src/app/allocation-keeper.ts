@@ -2,8 +2,9 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import { type AllocationAction, type AllocationStatus, type DeviceFact, type ProcessFact, stepAllocation } from '#core/allocation-step';
 import { type AllocatedDevice, type DesiredAllocation, enforcementClassOf } from '#core/order';
-import type { Held, Holdings } from './holdings.ts';
+import { type Held, type Holdings, heldOn } from './holdings.ts';
 import type { AllocationSnapshot, NodeState } from './node-state.ts';
+import { placeKnowledge } from './place-knowledge.ts';
 import { type Ledger, type ProcessLauncher, StartFault } from './ports.ts';
 
 export interface AllocationKeeperDeps {
@@ -15,7 +16,14 @@ export interface AllocationKeeperDeps {
   readonly device: (id: string, device: AllocatedDevice) => DeviceFact;
   /** Why the devices of an allocation are not there yet. */
   readonly obstacle: (devices: readonly AllocatedDevice[]) => string | undefined;
-  readonly environment: (allocation: DesiredAllocation, visible: readonly string[]) => Readonly<Record<string, string>>;
+  /** @param given what the devices need beside being visible. */
+  readonly environment: (
+    allocation: DesiredAllocation,
+    visible: readonly string[],
+    given: Readonly<Record<string, string>>,
+  ) => Readonly<Record<string, string>>;
+  /** Before its processes are killed: whether nothing has to be done for them first, or all of it was. Asks for a round when it was. */
+  readonly mayKill: (id: string) => boolean;
   /** An allocation that waits for its devices longer than this has failed. */
   readonly prepareTimeoutMs: number;
   /** An allocation has let go of its devices. */
@@ -61,7 +69,7 @@ export class AllocationKeeper {
     return this.#deps.ledger.order.allocations.flatMap(({ id, devices, intent }) => {
       const status = this.#deps.ledger.verdict(id) ?? this.#statuses.get(id);
       const waits = intent.kind === 'run' && !this.#deps.holdings.has(id) && (status === undefined || status.kind === 'preparing');
-      return waits ? devices.filter((device) => device.gpu === gpu).map(({ slice }) => ({ id, slice })) : [];
+      return waits ? heldOn(gpu, id, devices) : [];
     });
   }
 
@@ -115,7 +123,7 @@ export class AllocationKeeper {
       stoppingForMs: stoppingSinceMs === undefined ? undefined : clock.elapsedMs() - stoppingSinceMs,
       leftovers: isOver(process) && (await launcher.membersOf(id)).length > 0,
     });
-    if (step.action.kind === 'start') return this.#start(allocation, step.action.visible);
+    if (step.action.kind === 'start') return this.#start(allocation, step.action);
     await this.#act(allocation, step.action);
     if (step.status.kind === 'failed') return this.#settle(id, process, step.status);
     if (step.status.kind === 'exited') this.#release(id);
@@ -123,7 +131,7 @@ export class AllocationKeeper {
   }
 
   async #act({ id, intent }: DesiredAllocation, action: AllocationAction): Promise<void> {
-    const { launcher, clock, again } = this.#deps;
+    const { clock, again } = this.#deps;
     switch (action.kind) {
       case 'terminate':
         this.#stoppingSinceMs.set(id, clock.elapsedMs());
@@ -132,9 +140,7 @@ export class AllocationKeeper {
         return this.#tellToEnd(id);
       case 'kill':
       case 'clean-up':
-        await launcher.signal(id, 'SIGKILL');
-        again(afterKillMs);
-        return;
+        return this.#kill(id);
       case 'none':
         return this.#unheard.has(id) ? this.#tellToEnd(id) : undefined;
       case 'start':
@@ -142,6 +148,13 @@ export class AllocationKeeper {
       default:
         action satisfies never;
     }
+  }
+
+  async #kill(id: string): Promise<void> {
+    const { launcher, again, mayKill } = this.#deps;
+    if (!mayKill(id)) return;
+    await launcher.signal(id, 'SIGKILL');
+    again(afterKillMs);
   }
 
   /** Between the supervisor's signature and its command there may be nobody to hear it: then it is told again. */
@@ -172,17 +185,19 @@ export class AllocationKeeper {
 
   #devices({ id, devices }: DesiredAllocation): DeviceFact {
     const visible: string[] = [];
+    const environment: Record<string, string> = {};
     for (const device of devices) {
       const fact = this.#deps.device(id, device);
       if (fact.kind === 'failed') return fact;
       if (fact.kind === 'coming') return this.#waitLonger(id, this.#deps.obstacle(devices));
       visible.push(...fact.visible);
+      Object.assign(environment, fact.environment);
     }
     const { state, holdings } = this.#deps;
-    const clash = holdings.clashWith(id, devices, (gpu, profile) => state.gpu(gpu)?.profiles.find((own) => own.name === profile)?.size);
+    const clash = holdings.clashWith(id, devices, placeKnowledge(state));
     if (clash !== undefined) return this.#waitLonger(id, `allocation ${clash} still holds its place`);
     this.#preparingSinceMs.delete(id);
-    return { kind: 'ready', visible };
+    return { kind: 'ready', visible, environment };
   }
 
   #waitLonger(id: string, obstacle: string | undefined): DeviceFact {
@@ -194,13 +209,16 @@ export class AllocationKeeper {
     return { kind: 'failed', failure: 'create-failed', detail: obstacle === undefined ? waited : `${waited}: ${obstacle}` };
   }
 
-  async #start(allocation: DesiredAllocation, visible: readonly string[]): Promise<AllocationStatus> {
+  async #start(
+    allocation: DesiredAllocation,
+    { visible, environment: given }: Extract<AllocationAction, { kind: 'start' }>,
+  ): Promise<AllocationStatus> {
     const { launcher, holdings, log } = this.#deps;
     const { id, workload, devices, intent } = allocation;
     if (intent.kind !== 'run') return { kind: 'preparing' };
     holdings.hold(id, devices);
     try {
-      const environment = this.#deps.environment(allocation, visible);
+      const environment = this.#deps.environment(allocation, visible, given);
       await launcher.start({
         allocation: id,
         workload,
@@ -231,7 +249,7 @@ export class AllocationKeeper {
   }
 
   async #stray(id: string): Promise<AllocationSnapshot | undefined> {
-    const { launcher, ledger, again } = this.#deps;
+    const { launcher, ledger } = this.#deps;
     const process = await launcher.state(id);
     const told = async (status: AllocationStatus): Promise<AllocationSnapshot> => {
       const launched = await launcher.launched(id);
@@ -239,8 +257,7 @@ export class AllocationKeeper {
     };
     if (process.kind === 'running') return told({ kind: 'running', startedAtMs: process.startedAtMs });
     if (this.#deps.holdings.has(id) && (await launcher.membersOf(id)).length > 0) {
-      await launcher.signal(id, 'SIGKILL');
-      again(afterKillMs);
+      await this.#kill(id);
       return told({ kind: 'stopping', startedAtMs: undefined });
     }
     if (this.#isNamed(id)) return undefined;

@@ -4,16 +4,14 @@ import { formatSlice, type LiveSlice, sameSlice, type WantedSlice } from '@astra
 import type { Clock } from '@astrago/shared/runtime/clock';
 import type { DeviceFact, Failure } from '#core/allocation-step';
 import { inTheWayOf, nextStep, type Outlook, type Step } from '#core/next-step';
-import { isStranger, type Stranger, strangerOf, useOf } from './gpu-use.ts';
-import type { Holdings } from './holdings.ts';
+import { isStranger, type OwnUse, type Stranger, useOf } from './gpu-use.ts';
+import type { Held, Holdings } from './holdings.ts';
+import type { LayoutAuthority } from './mig-management.ts';
 import type { NodeState } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Ledger, type ObservedGpu } from './ports.ts';
 import { isUnanswered, type Setback, Setbacks, sentenceOf } from './setbacks.ts';
 import { behind, describe, hasEffect, isFor, isRisky } from './step-facts.ts';
-
-/** How soon a GPU that is held by strangers is looked at again: at first soon, as one that is ending is listed a moment longer. */
-const lookSoonMs = 300;
-const lookAgainMs = 2000;
+import { lookAgainMs, Strangers } from './strangers.ts';
 
 export interface GpuWorkerDeps {
   readonly driver: GpuDriver;
@@ -22,10 +20,16 @@ export interface GpuWorkerDeps {
   readonly clock: Clock;
   readonly holdings: Holdings;
   /** Allocations that wait for a device of this GPU, with their slice. */
-  readonly waiting: (gpu: GpuUuid) => readonly { readonly id: string; readonly slice: WantedSlice | undefined }[];
+  readonly waiting: (gpu: GpuUuid) => readonly Held[];
+  /** What of the sharing of its devices is still there, and must go first. */
+  readonly sharedUses?: (gpu: GpuUuid) => readonly OwnUse[];
+  /** Processes of our own MPS on it. */
+  readonly mpsProcesses?: (gpu: GpuUuid) => readonly number[];
   /** How long strangers may be in the way before what waits behind them has failed. */
   readonly strangersTimeoutMs: number;
   readonly onProgress: () => void;
+  /** Absent: always. */
+  readonly mayChangeLayouts?: (() => LayoutAuthority) | undefined;
 }
 
 /**
@@ -41,11 +45,7 @@ export class GpuWorker {
   /** Allocations that were a reason to try again, and are none any more. */
   readonly #greeted = new Set<string>();
   #layout: string | undefined;
-  /** From the last fresh look at processes, and when that was. */
-  #strangers: readonly Stranger[] = [];
-  #lookedAtMs = Number.NEGATIVE_INFINITY;
-  #strangersSinceMs: number | undefined;
-  readonly #behindStrangersSinceMs = new Map<string, number>();
+  readonly #strangers: Strangers;
   /** What is being destroyed or switched: nothing starts on it, whatever the last listing shows. */
   #dismantling: LiveSlice | 'whole' | undefined;
   /** Why the layout is not there yet, for those who wait in vain. */
@@ -54,6 +54,8 @@ export class GpuWorker {
   constructor(uuid: GpuUuid, deps: GpuWorkerDeps) {
     this.#uuid = uuid;
     this.#deps = deps;
+    const { driver, clock, strangersTimeoutMs: timeoutMs } = deps;
+    this.#strangers = new Strangers({ gpu: uuid, driver, clock, ours: () => deps.mpsProcesses?.(uuid) ?? [], timeoutMs });
   }
 
   /**
@@ -92,24 +94,32 @@ export class GpuWorker {
 
   /** Why its layout is not there, in the driver's words where it had any. */
   get obstacle(): string | undefined {
-    return this.#obstacle;
+    const authority = this.#deps.mayChangeLayouts?.();
+    return authority?.kind === 'no' ? authority.because : this.#obstacle;
+  }
+
+  /** Somebody else cuts this GPU: what is in the way of our wish for it is no finding then. */
+  #onlyLook(): false {
+    for (const kind of ['gpu-in-use', 'mode-change-pending', 'layout-failed'] as const)
+      this.#deps.state.setCondition(this.#uuid, kind, undefined);
+    return false;
   }
 
   async #stepOnce(signal: AbortSignal): Promise<boolean> {
+    if (this.#deps.mayChangeLayouts?.().kind === 'no') return this.#onlyLook();
     const wanted = this.#wanted();
     const seen = this.#deps.state.gpu(this.#uuid);
     if (wanted === undefined || seen === undefined) return false;
     this.#noticeNews(wanted);
-    const strangersKnown = this.#deps.clock.elapsedMs() - this.#lookedAtMs < this.#patienceMs() ? this.#strangers : [];
-    const outlook = this.#outlook(wanted, seen, strangersKnown);
+    const outlook = this.#outlook(wanted, seen, this.#strangers.known);
     if (outlook.step === undefined || !isRisky(outlook.step)) return this.#proceed(wanted, seen, outlook, signal);
 
     // What destroys is decided on what the driver shows at this moment, not on what it showed before (I2).
     const gpu = await this.#relist(signal);
-    await this.#lookForStrangers(signal);
+    const strangers = await this.#strangers.look(signal);
     const now = this.#wanted();
     if (now === undefined) return false;
-    return this.#proceed(now, gpu, this.#outlook(now, gpu, this.#strangers), signal);
+    return this.#proceed(now, gpu, this.#outlook(now, gpu, strangers), signal);
   }
 
   #wanted(): Layout | undefined {
@@ -126,7 +136,8 @@ export class GpuWorker {
       ...stuck.map((slice): Stranger => ({ gpuInstanceId: slice.gpuInstanceId, text: 'a client that the driver does not name' })),
     ];
     const given = wanted.kind === 'mig' ? wanted.slices.filter((slice) => resting(describe({ kind: 'create', slice }))) : [];
-    const outlook = nextStep(wanted, gpu, useOf(gpu, this.#deps.holdings.on(this.#uuid), users), new Set(given.map(formatSlice)));
+    const use = useOf(gpu, this.#deps.holdings.on(this.#uuid), users, this.#deps.sharedUses?.(this.#uuid) ?? []);
+    const outlook = nextStep(wanted, gpu, use, new Set(given.map(formatSlice)));
     return outlook.step !== undefined && resting(describe(outlook.step)) ? { ...outlook, step: undefined } : outlook;
   }
 
@@ -145,6 +156,8 @@ export class GpuWorker {
   }
 
   async #take(step: Step, signal: AbortSignal): Promise<boolean> {
+    // Also what was decided a moment ago.
+    if (this.#deps.mayChangeLayouts?.().kind === 'no') return this.#onlyLook();
     const { ledger, clock } = this.#deps;
     const text = describe(step);
     await ledger.intent(this.#uuid, text);
@@ -198,8 +211,7 @@ export class GpuWorker {
     if (setback.failure === undefined) return;
     let { detail } = setback.failure;
     if (setback.failure.failure === 'gpu-in-use') {
-      await this.#lookForStrangers(signal);
-      const names = this.#strangers.map((stranger) => stranger.text);
+      const names = (await this.#strangers.look(signal)).map((stranger) => stranger.text);
       if (names.length > 0) detail = `${detail} (${names.join(', ')})`;
     }
     this.#failWaiting({ ...setback.failure, detail }, behind(step, gpu));
@@ -223,7 +235,7 @@ export class GpuWorker {
     if (layout !== this.#layout) {
       this.#layout = layout;
       this.#setbacks.forgive(() => true);
-      this.#strangersSinceMs = undefined;
+      this.#strangers.startOver();
     }
     // Once for each: what fails after it came, it is told itself.
     const nowMs = this.#deps.clock.elapsedMs();
@@ -233,14 +245,8 @@ export class GpuWorker {
     if (this.#setbacks.failures.length === 0) this.#deps.state.setCondition(this.#uuid, 'layout-failed', undefined);
   }
 
-  async #lookForStrangers(signal: AbortSignal): Promise<void> {
-    const processes = await this.#deps.driver.observeProcesses(signal);
-    this.#strangers = processes.filter((process) => process.gpuUuid === this.#uuid).map(strangerOf);
-    this.#lookedAtMs = this.#deps.clock.elapsedMs();
-  }
-
   #tell(wanted: Layout, gpu: ObservedGpu, outlook: Outlook): void {
-    const { state, clock } = this.#deps;
+    const { state } = this.#deps;
     // What our own allocations hold goes away by order; only strangers are a finding.
     const blocks = outlook.blocked.filter(({ users }) => users.every(isStranger));
     const text = blocks.map(({ what, users }) => `${what} is used by ${users.join(', ')}`).join('; ');
@@ -251,11 +257,9 @@ export class GpuWorker {
       ? undefined
       : text || this.#setbacks.failures[0] || (pending ? 'the MIG mode waits for a reset' : this.#obstacle);
     if (blocks.length === 0) {
-      this.#strangersSinceMs = undefined;
-      this.#behindStrangersSinceMs.clear();
+      this.#strangers.outOfTheWay();
       return;
     }
-    this.#strangersSinceMs ??= clock.elapsedMs();
     const modeBlocked = gpu.migEnabled !== (wanted.kind === 'mig') || gpu.migPending !== undefined;
     const stuck = new Set(blocks.map(({ what }) => what));
     const isBehind = (slice: WantedSlice | undefined): boolean =>
@@ -263,17 +267,9 @@ export class GpuWorker {
     this.#losePatience(text, isBehind);
   }
 
-  /** Each allocation waits for strangers on its own time: who comes late has not waited yet. */
   #losePatience(detail: string, isBehind: (slice: WantedSlice | undefined) => boolean): void {
-    const nowMs = this.#deps.clock.elapsedMs();
     const behind = this.#deps.waiting(this.#uuid).filter(({ id, slice }) => !this.#failed.has(id) && isBehind(slice));
-    for (const id of [...this.#behindStrangersSinceMs.keys()])
-      if (!behind.some((one) => one.id === id)) this.#behindStrangersSinceMs.delete(id);
-    for (const { id } of behind) {
-      const sinceMs = this.#behindStrangersSinceMs.get(id) ?? nowMs;
-      this.#behindStrangersSinceMs.set(id, sinceMs);
-      // By a look after that time, not by what was remembered.
-      if (this.#lookedAtMs - sinceMs < this.#deps.strangersTimeoutMs) continue;
+    for (const id of this.#strangers.inTheWayOf(behind.map((one) => one.id))) {
       this.#failed.set(id, { failure: 'gpu-in-use', detail });
       this.#deps.onProgress();
     }
@@ -282,16 +278,8 @@ export class GpuWorker {
   #comeBackInMs(): number | undefined {
     const nowMs = this.#deps.clock.elapsedMs();
     const wakeMs = this.#setbacks.nextWakeMs(nowMs);
-    const reasons = [
-      ...(wakeMs === undefined ? [] : [wakeMs - nowMs]),
-      ...(this.#strangersSinceMs === undefined ? [] : [this.#patienceMs()]),
-    ];
+    const reasons = [wakeMs === undefined ? undefined : wakeMs - nowMs, this.#strangers.comeBackInMs].filter((ms) => ms !== undefined);
     return reasons.length === 0 ? undefined : Math.min(...reasons);
-  }
-
-  #patienceMs(): number {
-    const sinceMs = this.#strangersSinceMs ?? this.#deps.clock.elapsedMs();
-    return this.#deps.clock.elapsedMs() - sinceMs < lookAgainMs ? lookSoonMs : lookAgainMs;
   }
 
   #noteFault(fault: DriverFault): void {

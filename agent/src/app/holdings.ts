@@ -1,11 +1,14 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
-import { overlaps, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
-import type { AllocatedDevice } from '#core/order';
+import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
+import type { AllocatedDevice, Share } from '#core/order';
+import { type PlaceKnowledge, wouldClash } from '#core/sharing/double-booking';
 
 export interface Held {
   readonly id: string;
   /** Absent: the whole GPU. */
   readonly slice: WantedSlice | undefined;
+  /** Absent: it has the device to itself. */
+  readonly share: Share | undefined;
 }
 
 /**
@@ -30,28 +33,20 @@ export class Holdings {
   }
 
   on(gpu: GpuUuid): readonly Held[] {
-    return [...this.#held].flatMap(([id, devices]) => devices.filter((device) => device.gpu === gpu).map(({ slice }) => ({ id, slice })));
+    return [...this.#held].flatMap(([id, devices]) => heldOn(gpu, id, devices));
   }
 
-  /**
-   * An allocation that holds a place another one is to get (I1), if any.
-   *
-   * @param sizeOf length of a profile on a GPU; `undefined` when not known, then only the same start clashes.
-   */
-  clashWith(
-    id: string,
-    devices: readonly AllocatedDevice[],
-    sizeOf: (gpu: GpuUuid, profile: string) => number | undefined,
-  ): string | undefined {
-    for (const { gpu, slice } of devices) {
-      const clash = this.on(gpu).find((held) => held.id !== id && meet(slice, held.slice, (profile) => sizeOf(gpu, profile) ?? 1));
-      if (clash !== undefined) return clash.id;
-    }
-    return undefined;
+  devicesOf(id: string): readonly AllocatedDevice[] {
+    return this.#held.get(id) ?? [];
+  }
+
+  /** An allocation that holds a place another one is to get, and cannot share with it (I1), if any. */
+  clashWith(id: string, devices: readonly AllocatedDevice[], node: PlaceKnowledge): string | undefined {
+    const others = [...this.#held].filter(([holder]) => holder !== id).map(([holder, held]) => ({ id: holder, devices: held }));
+    return wouldClash({ id, devices }, others, node);
   }
 }
 
-function meet(a: WantedSlice | undefined, b: WantedSlice | undefined, sizeOf: (profile: string) => number): boolean {
-  if (a === undefined || b === undefined) return true;
-  return sameSlice(a, b) || overlaps({ start: a.start, size: sizeOf(a.profile) }, { start: b.start, size: sizeOf(b.profile) });
+export function heldOn(gpu: GpuUuid, id: string, devices: readonly AllocatedDevice[]): readonly Held[] {
+  return devices.filter((device) => device.gpu === gpu).map(({ slice, share }) => ({ id, slice, share }));
 }

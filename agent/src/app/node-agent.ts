@@ -6,11 +6,16 @@ import type { AllocationStatus } from '#core/allocation-step';
 import type { Order } from '#core/order';
 import { AllocationKeeper, type AllocationKeeperDeps } from './allocation-keeper.ts';
 import type { Attribution } from './attribution.ts';
+import type { ComputeModes, ModeMemory } from './compute-modes.ts';
 import { GpuWorker } from './gpu-worker.ts';
 import { Holdings } from './holdings.ts';
+import type { LayoutAuthority } from './mig-management.ts';
+import type { MpsControl } from './mps-control.ts';
 import { type NodeState, nodeKey } from './node-state.ts';
+import { placeKnowledge } from './place-knowledge.ts';
 import { DriverFault, type GpuDriver, type Launched, type Ledger, type ProcessLauncher } from './ports.ts';
 import { sample } from './sampler.ts';
+import { Sharing } from './sharing.ts';
 import type { TelemetrySource } from './telemetry-source.ts';
 import { Collectors } from './telemetry-status.ts';
 import { WakingLoop } from './waking-loop.ts';
@@ -20,6 +25,9 @@ export interface NodeAgentDeps {
   readonly ledger: Ledger;
   readonly launcher: ProcessLauncher;
   readonly attribution: Pick<Attribution, 'attribute'>;
+  readonly mps: MpsControl;
+  readonly computeModes: ComputeModes;
+  readonly modes: ModeMemory;
   readonly clock: Clock;
   readonly state: NodeState;
   /** Is told how collecting goes. */
@@ -31,6 +39,8 @@ export interface NodeAgentDeps {
   readonly prepareTimeoutMs: number;
   readonly strangersTimeoutMs: number;
   readonly log: (facts: object, message: string) => void;
+  /** Asked before each step on a GPU. Absent: always. */
+  readonly mayChangeLayouts?: (() => LayoutAuthority) | undefined;
 }
 
 export type ApplyAnswer = Acceptance | { readonly kind: 'ledger-unavailable'; readonly detail: string };
@@ -44,6 +54,7 @@ export class NodeAgent {
   readonly #deps: NodeAgentDeps;
   readonly #holdings = new Holdings();
   readonly #collectors: Collectors;
+  readonly #sharing: Sharing;
   readonly #keeper: AllocationKeeper;
   readonly #keep: WakingLoop;
   readonly #inventory: Loop;
@@ -59,10 +70,29 @@ export class NodeAgent {
     this.#keeper = new AllocationKeeper({
       ...deps,
       holdings: this.#holdings,
-      device: (id, device) => this.#workers.get(device.gpu)?.worker.device(id, device.slice) ?? { kind: 'coming' },
-      obstacle: (devices) => devices.map(({ gpu }) => this.#workers.get(gpu)?.worker.obstacle).find((text) => text !== undefined),
-      onReleased: () => this.#nudgeWorkers(),
+      device: (id, device) =>
+        this.#sharing.fact(id, device, this.#workers.get(device.gpu)?.worker.device(id, device.slice) ?? { kind: 'coming' }),
+      obstacle: (devices) =>
+        devices
+          .map((device) => this.#workers.get(device.gpu)?.worker.obstacle ?? this.#sharing.obstacle(device))
+          .find((text) => text !== undefined),
+      mayKill: (id) => this.#sharing.mayKill(id),
+      onReleased: () => {
+        this.#sharing.notice();
+        this.#nudgeWorkers();
+      },
       again: (afterMs) => this.#keep.wakeIn(afterMs),
+    });
+    this.#sharing = new Sharing({
+      ...deps,
+      control: deps.mps,
+      holdings: this.#holdings,
+      order: () => this.order,
+      waiting: (gpu) => this.#keeper.waiting(gpu),
+      pids: () => deps.launcher.pidsByAllocation(),
+      onProgress: () => this.#keep.nudge(),
+      onFreed: () => this.#nudgeAll(),
+      loop: (once) => this.#runLoop(once, 'sharing a device failed'),
     });
     this.#keep = this.#wakingLoop(
       async () => {
@@ -91,6 +121,11 @@ export class NodeAgent {
     this.#keep.nudge();
   }
 
+  /** There may be steps to take on GPUs that were not allowed before. */
+  reconsiderLayouts(): void {
+    this.#nudgeWorkers();
+  }
+
   /** Whether an allocation may still write output; one that was just ordered will. */
   mayGrow(id: string): boolean {
     const status = this.state.allocations.current?.find((one) => one.id === id)?.status;
@@ -103,11 +138,23 @@ export class NodeAgent {
     return (await launcher.state(id)).kind === 'running' ? launcher.launched(id) : undefined;
   }
 
+  /** Before a process is killed that may be an MPS client: lets its server drop it. Ends within seconds, and never fails. */
+  endMpsClient(pid: number, gpu: GpuUuid): Promise<'ended' | 'unknown'> {
+    return this.#sharing.endClient(pid, gpu);
+  }
+
+  /** An MPS daemon of ours is on a GPU or a slice of it, also one that no allocation holds any more. */
+  servesMps(gpu: GpuUuid): boolean {
+    return this.#sharing.processesOn(gpu).length > 0;
+  }
+
   /** Runs until the signal is aborted. Workloads go on. */
   async run(signal: AbortSignal): Promise<void> {
     // What an earlier agent started must be known before anything is cut.
     await this.#keeper.adopt();
+    const mpsDevices = await this.#deps.mps.devices();
     this.#signal = signal;
+    this.#sharing.adopt(mpsDevices);
     for (const loop of [this.#inventory, this.#keep]) this.#track(loop.run(signal));
     this.#track(sample(this.#deps, signal));
     this.#ensureWorkers();
@@ -118,7 +165,7 @@ export class NodeAgent {
   async #applyAlone(order: Order): Promise<ApplyAnswer> {
     const { ledger, state } = this.#deps;
     const answer = accept(order, ledger.order, {
-      profilesOf: (gpu) => state.gpu(gpu)?.profiles ?? [],
+      ...placeKnowledge(state),
       hasEnded: (id) => isOver(ledger.verdict(id) ?? state.allocations.current?.find((one) => one.id === id)?.status),
     });
     if (answer.kind !== 'accepted') return answer;
@@ -128,6 +175,7 @@ export class NodeAgent {
       return { kind: 'ledger-unavailable', detail: cause instanceof Error ? cause.message : String(cause) };
     }
     this.#ensureWorkers();
+    this.#sharing.notice();
     this.#keep.nudge();
     this.#nudgeWorkers();
     state.publish();
@@ -144,12 +192,19 @@ export class NodeAgent {
         ...this.#deps,
         holdings: this.#holdings,
         waiting: (gpu) => this.#keeper.waiting(gpu),
+        sharedUses: (gpu) => this.#sharing.usesOf(gpu),
+        mpsProcesses: (gpu) => this.#sharing.processesOn(gpu),
         onProgress: () => this.#keep.nudge(),
       });
-      const loop = this.#wakingLoop((until) => worker.work(until), this.#deps.inventoryPeriodMs, 'cutting a GPU failed');
-      this.#workers.set(uuid, { worker, loop });
-      this.#track(loop.run(signal));
+      this.#workers.set(uuid, { worker, loop: this.#runLoop((until) => worker.work(until), 'cutting a GPU failed') });
     }
+  }
+
+  /** A loop that lasts as long as this agent. */
+  #runLoop(once: (signal: AbortSignal) => Promise<number | undefined>, failureText: string): WakingLoop {
+    const loop = this.#wakingLoop(once, this.#deps.inventoryPeriodMs, failureText);
+    if (this.#signal !== undefined) this.#track(loop.run(this.#signal));
+    return loop;
   }
 
   #nudgeWorkers(): void {
@@ -162,6 +217,7 @@ export class NodeAgent {
     try {
       const node = await this.#collectors.watch('inventory', () => driver.observe(signal));
       state.setAll(node.driverVersion, node.gpus, asked);
+      this.#sharing.notice();
       const listed = new Set(node.gpus.map((gpu) => gpu.uuid));
       // Not awaited together with the rest: one that hangs must not make this listing old.
       this.#nudgeAll();

@@ -13,6 +13,16 @@ export interface NodeSnapshot {
   readonly gpus: readonly ObservedGpu[];
   readonly conditions: ReadonlyMap<string, readonly Condition[]>;
   readonly observedAtMs: number;
+  /** By GPU; absent where there is none. */
+  readonly mpsDaemons?: ReadonlyMap<string, readonly MpsDaemonSnapshot[]>;
+}
+
+/** An MPS control daemon of ours. */
+export interface MpsDaemonSnapshot {
+  /** The GPU or MIG UUID it serves. */
+  readonly device: string;
+  readonly state: 'starting' | 'ready' | 'fault' | 'failed' | 'stopping';
+  readonly clientPids: readonly number[];
 }
 
 export interface AllocationSnapshot {
@@ -81,6 +91,7 @@ export class NodeState {
   /** GPUs the driver does not list. Their last facts stay, with a condition. */
   readonly #missing = new Set<GpuUuid>();
   readonly #conditions = new Map<string, Condition[]>();
+  readonly #mpsDaemons = new Map<string, readonly MpsDaemonSnapshot[]>();
   readonly #nowMs: () => number;
   readonly #listedAt = new Map<GpuUuid, number>();
   #driverVersion: string | undefined;
@@ -161,6 +172,12 @@ export class NodeState {
     if (this.#change(key, kind, detail)) this.publish();
   }
 
+  setMpsDaemons(gpu: GpuUuid, daemons: readonly MpsDaemonSnapshot[]): void {
+    if (JSON.stringify(this.#mpsDaemons.get(gpu) ?? []) === JSON.stringify(daemons)) return;
+    this.#mpsDaemons.set(gpu, daemons);
+    this.publish();
+  }
+
   #change(key: string, kind: ConditionKind, detail: string | undefined): boolean {
     const list = this.#conditions.get(key) ?? [];
     const before = list.find((condition) => condition.kind === kind);
@@ -179,6 +196,7 @@ export class NodeState {
       gpus: [...this.#gpus.values()].sort((a, b) => a.index - b.index),
       conditions: new Map([...this.#conditions].map(([key, list]) => [key, [...list]])),
       observedAtMs: this.#observedAtMs,
+      mpsDaemons: new Map(this.#mpsDaemons),
     });
   }
 }

@@ -5,6 +5,7 @@ import {
   EnforcementDeed,
   FailureReason,
   type GpuSchema,
+  MpsDaemonState,
   MpsRole,
   type WatchResponse,
   WatchResponseSchema,
@@ -12,7 +13,7 @@ import {
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { Failure } from '#core/allocation-step';
 import type { EnforcementClass as Enforcement, Order } from '#core/order';
-import { type AllocationSnapshot, type AttributedProcess, type NodeSnapshot, nodeKey } from '../app/node-state.ts';
+import { type AllocationSnapshot, type AttributedProcess, type MpsDaemonSnapshot, type NodeSnapshot, nodeKey } from '../app/node-state.ts';
 import type { EnforcementAction, ObservedGpu, Reading } from '../app/ports.ts';
 
 export interface NodeFacts {
@@ -77,8 +78,21 @@ function gpuToWire(gpu: ObservedGpu, snapshot: NodeSnapshot): MessageInitShape<t
       ...given('migUuid', slice.migUuid),
     })),
     conditions: conditionsToWire(snapshot, gpu.uuid),
+    mpsDaemons: (snapshot.mpsDaemons?.get(gpu.uuid) ?? []).map(({ device, state, clientPids }) => ({
+      device,
+      state: mpsDaemonStates[state],
+      clientPids: [...clientPids],
+    })),
   };
 }
+
+const mpsDaemonStates: Readonly<Record<MpsDaemonSnapshot['state'], MpsDaemonState>> = {
+  starting: MpsDaemonState.STARTING,
+  ready: MpsDaemonState.READY,
+  fault: MpsDaemonState.FAULT,
+  failed: MpsDaemonState.FAILED,
+  stopping: MpsDaemonState.STOPPING,
+};
 
 const failureReasons: Readonly<Record<Failure, FailureReason>> = {
   'create-failed': FailureReason.CREATE_FAILED,

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { type Clock, systemClock } from '@astrago/shared/runtime/clock';
+import type { ComputeModes } from '../app/compute-modes.ts';
 import {
   DriverFault,
   type GpuDriver,
@@ -16,12 +17,13 @@ import { allOrEach } from './all-or-each.ts';
 import { askLog } from './ask-log.ts';
 import { Asking, type CommandObservation } from './asking.ts';
 import { type CommandLimits, defaultLimits } from './command.ts';
+import { changeComputeMode, readComputeMode } from './compute-mode.ts';
 import { loggedProcesses } from './device-processes.ts';
 import { FieldBook } from './field-book.ts';
 import { Looking } from './looking.ts';
 import { parseReadings, readingFields } from './readings.ts';
 import { oneGpu, type Scope } from './scope.ts';
-import { createTelemetry, type TelemetryOptions } from './telemetry.ts';
+import { createTelemetry, type TelemetryMoment, type TelemetryOptions, takeMoment } from './telemetry.ts';
 
 export interface SmiDriverOptions {
   /** Path or name of nvidia-smi. */
@@ -37,11 +39,13 @@ export interface SmiDriverOptions {
 /** A tool of the system needs no more of an environment than where the others are. */
 const defaultEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
-export interface SmiDriver extends GpuDriver {
+export interface SmiDriver extends GpuDriver, ComputeModes {
   /** Commands that were given up and whose process is still there. */
   hungCommands(): number;
   /** Long-running readers of the same driver, which step aside for its changes. */
   telemetry(options: TelemetryOptions): TelemetrySource;
+  /** The same once, for a program that does not stay. Rejects only when `signal` is aborted. */
+  telemetryOnce(signal: AbortSignal): Promise<TelemetryMoment>;
 }
 
 /**
@@ -88,6 +92,10 @@ class Driver implements SmiDriver {
     return this.#asking.hungCount;
   }
 
+  telemetryOnce(signal: AbortSignal): Promise<TelemetryMoment> {
+    return takeMoment({ asking: this.#asking, fields: this.#fields, known: () => this.#known }, signal);
+  }
+
   async observe(signal: AbortSignal): Promise<ObservedNode> {
     const seen = await allOrEach(
       this.#known,
@@ -131,6 +139,14 @@ class Driver implements SmiDriver {
     if (current && facts.migPending === undefined) return 'done';
     if (!current && (facts.migPending === enabled || verdict === 'pending')) return 'pending';
     throw new DriverFault('failed', { command: args, output: `the mode stayed ${facts.migMode}` });
+  }
+
+  computeMode(gpu: GpuUuid, signal: AbortSignal): ReturnType<ComputeModes['computeMode']> {
+    return readComputeMode(this.#asking, gpu, signal);
+  }
+
+  setComputeMode(gpu: GpuUuid, mode: Parameters<ComputeModes['setComputeMode']>[1], signal: AbortSignal): Promise<void> {
+    return changeComputeMode(this.#asking, gpu, mode, signal);
   }
 
   async resetGpu(gpu: GpuUuid, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import { type GpuUuid, parseGpuUuid } from '@astrago/shared/domain/ids';
 import { parseQueryRows } from './parse-query-rows.ts';
 import { type Parsed, parsed, unreadable } from './parsed.ts';
-import { type PrintedMode, printedAmount, printedId, printedMode, printedWord } from './printed-value.ts';
+import { type PrintedMode, printedAmount, printedDriverVersion, printedId, printedMode } from './printed-value.ts';
 
 /** What one `--query-gpu` line says of a GPU, before its slices and profiles are known. */
 export interface GpuFacts {
@@ -38,6 +38,8 @@ export function parseGpuFacts(text: string, fields: readonly FactField[]): Parse
   if (rows.kind === 'unreadable') return rows;
   const facts: GpuFacts[] = [];
   for (const row of rows.value) {
+    // A stand-in may print its header whatever it is told.
+    if (row['uuid'] === 'uuid') continue;
     const line = Object.values(row).join(', ');
     const uuid = parseGpuUuid(row['uuid'] ?? '');
     const index = printedId(row['index'] ?? '');
@@ -55,7 +57,7 @@ export function parseGpuFacts(text: string, fields: readonly FactField[]): Parse
       memoryMiB: printedAmount(row['memory.total'] ?? ''),
       migMode,
       migPending: (pending === 'enabled' || pending === 'disabled') && pending !== migMode ? pending === 'enabled' : undefined,
-      driverVersion: printedWord(row['driver_version'] ?? ''),
+      driverVersion: printedDriverVersion(row['driver_version'] ?? ''),
     });
   }
   return parsed(facts);

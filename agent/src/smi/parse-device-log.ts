@@ -6,7 +6,7 @@ import { logMeasures, logSliceMeasures, logWords } from './fields/log-catalogue.
 import { combine, type Recipe, readGpuValue, readSliceValue } from './fields/recipe.ts';
 import { readWords } from './fields/words.ts';
 import { type Parsed, parsed, unreadable } from './parsed.ts';
-import { type PrintedMode, printedAmount, printedId, printedMode, printedWord } from './printed-value.ts';
+import { type PrintedMode, printedAmount, printedDriverVersion, printedId, printedMode, printedWord } from './printed-value.ts';
 
 export interface LoggedGpu {
   readonly uuid: GpuUuid;
@@ -98,7 +98,10 @@ export function readDeviceTree(root: LogNode): Parsed<DeviceLog> {
     if (typeof gpu === 'string') return unreadable(gpu);
     gpus.push(gpu);
   }
-  return parsed({ driverVersion: printedWord(textOf(root, 'driver_version')), gpus });
+  return parsed({
+    driverVersion: printedDriverVersion(textOf(root, 'driver_version')) ?? printedDriverVersion(textOf(root, 'kmd_version')),
+    gpus,
+  });
 }
 
 /** A sentence where something that has to be there is not. */

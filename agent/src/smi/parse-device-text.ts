@@ -140,7 +140,8 @@ export function parseDeviceText(text: string): Parsed<DeviceLog> {
   const cut = gpus.find((gpu) => !gpu.children.some((own) => own.label === 'Processes'));
   if (cut !== undefined) return unreadable('a GPU without its processes', cut.label);
   return readDeviceTree({
-    driver_version: printedAt(root, 'driver version') || printedAt(root, 'kmd version'),
+    driver_version: printedAt(root, 'driver version'),
+    kmd_version: printedAt(root, 'kmd version'),
     gpu: gpus.map((gpu) => ({
       ...elements(gpu.children, paths),
       '@id': gpuLabel.exec(gpu.label)?.[1] ?? '',

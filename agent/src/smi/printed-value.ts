@@ -30,6 +30,11 @@ export function printedWord(text: string): string | undefined {
   return trimmed === '' || trimmed.startsWith('[') || notOffered.test(trimmed) ? undefined : trimmed;
 }
 
+/** `610.57` says `[Deprecated; ...]` behind it. */
+export function printedDriverVersion(text: string): string | undefined {
+  return /^(\d{2,4}(?:\.\d{1,5}){1,3})(?:\s|$)/.exec(text.trim())?.[1];
+}
+
 /** `unknown` is neither a mode nor the device's word that it has none. */
 export type PrintedMode = 'enabled' | 'disabled' | 'not-offered' | 'unknown';
 

@@ -12,6 +12,8 @@ export function parseReadings(text: string, fields: readonly (typeof readingFiel
   if (rows.kind === 'unreadable') return rows;
   const readings: Reading[] = [];
   for (const row of rows.value) {
+    // A stand-in may print its header whatever it is told.
+    if (row['uuid'] === 'uuid') continue;
     const gpuUuid = parseGpuUuid(row['uuid'] ?? '');
     if (gpuUuid === undefined) return unreadable('a reading without a UUID', Object.values(row).join(', '));
     const percent = printedAmount(row['utilization.gpu'] ?? '');

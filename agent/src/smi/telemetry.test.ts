@@ -101,7 +101,9 @@ describe('telemetry', () => {
     });
     await using watched = watch(smi);
 
-    await until(() => watched.rounds.length > 3 && watched.details.length > 1 && watched.source.status.gpus.state === 'running', 'rounds');
+    await until(() => watched.temperatures()[0] === 40 && watched.source.status.details.state === 'running', 'rounds');
+    const seen = watched.details.length;
+    await until(() => watched.details.length > seen && watched.temperatures()[0] === 40, 'details after the fields are known');
 
     expect(watched.temperatures()).toEqual([40, 50]);
     expect(watched.details.at(-1)).toMatchObject({
@@ -136,7 +138,7 @@ describe('telemetry', () => {
       '-q -x -lms 50': looping(log(a, 7)),
     });
     const watched = watch(smi);
-    await until(() => watched.rounds.length > 0 && watched.details.length > 0, 'a round');
+    await until(() => watched.temperatures()[0] === 40 && watched.details.length > 0, 'a round');
 
     await watched[Symbol.asyncDispose]();
 
@@ -150,14 +152,14 @@ describe('telemetry', () => {
       '-q -x -lms 50': looping(log(a, 7)),
     });
     await using watched = watch(smi, { limits: { failuresMax: 1000 } });
-    await until(() => watched.rounds.length > 0, 'a round');
+    await until(() => watched.temperatures()[0] === 40, 'a round');
     writeFileSync(smi.path('stop-text'), 'Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost.\n');
     writeFileSync(smi.path('stop'), '');
     await until(() => watched.source.status.gpus.restarts > 1, 'a restart');
     expect(watched.source.status.gpus.lastError).toContain('GPU is lost');
 
     const before = watched.rounds.length;
-    smi.answer({ '--query-gpu=*-lms 50': looping(`${header}${row(0, a, 44)}`) });
+    writeFileSync(smi.path('text'), row(0, a, 44));
     rmSync(smi.path('stop'));
     await until(() => watched.rounds.length > before && watched.temperatures()[0] === 44, 'rounds again');
 
@@ -170,8 +172,8 @@ describe('telemetry', () => {
       '--query-gpu=*-lms 50': looping(`${header}${row(0, a, 40)}`),
       '-q -x -lms 50': looping(log(a, 7)),
     });
-    await using watched = watch(smi, { limits: { failuresMax: 1000, firstRoundMs: 300 } });
-    await until(() => watched.rounds.length > 0, 'a round');
+    await using watched = watch(smi, { limits: { failuresMax: 1000, firstRoundMs: 300, pollingMs: 100 } });
+    await until(() => watched.temperatures()[0] === 40, 'a round');
 
     writeFileSync(smi.path('mute'), '');
     await until(() => watched.source.status.gpus.restarts > 0, 'the silence is noticed');
@@ -195,7 +197,7 @@ describe('telemetry', () => {
       },
     });
     await using watched = watch(smi);
-    await until(() => watched.rounds.length > 0 && watched.details.length > 0, 'a round');
+    await until(() => watched.temperatures()[0] === 40 && watched.details.length > 0, 'a round');
 
     const reset = watched.driver.resetGpu(a, signal);
     await until(() => existsSync(smi.path('resetting')), 'the reset');
@@ -220,8 +222,7 @@ describe('telemetry', () => {
     });
     await using watched = watch(smi);
 
-    await until(() => watched.rounds.length > 2 && watched.details.length > 2, 'rounds');
-    expect(watched.temperatures()).toEqual([40]);
+    await until(() => watched.rounds.length > 2 && watched.details.length > 2 && watched.temperatures()[0] === 40, 'rounds');
     expect(watched.source.status).toMatchObject({
       gpus: { state: 'falling-back', lastError: undefined },
       details: { state: 'falling-back' },
@@ -292,7 +293,7 @@ describe('telemetry', () => {
       '-q -x -lms 50': looping(log(a, 7)),
     });
     await using watched = watch(smi);
-    await until(() => watched.rounds.length > 0, 'a round');
+    await until(() => watched.temperatures()[0] === 40, 'a round');
 
     smi.answer({
       '--help-query-gpu': { stdout: `${help.stdout}\n"power.draw"\nPower.\n` },
@@ -333,7 +334,7 @@ describe('a reader that cannot be killed', () => {
     });
     const { driver, source } = watched;
     await driver.observe(signal);
-    await until(() => watched.rounds.length > 0, 'a round');
+    await until(() => watched.temperatures()[0] === 40, 'a round');
 
     writeFileSync(smi.path('mute'), '');
     await until(() => source.status.gpus.state === 'stuck' && source.status.gpus.abandoned === 1, 'the reader is given up');

@@ -1,7 +1,7 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import { type GpuMeasure, type GpuSample, gpuMeasures, type SliceSample } from '#core/telemetry/sample';
 import { DriverFault, type ObservedProcess } from '../app/ports.ts';
-import type { FieldSupport, TelemetrySink, TelemetrySource, TelemetryStatus } from '../app/telemetry-source.ts';
+import type { DeviceDetails, FieldSupport, TelemetrySink, TelemetrySource, TelemetryStatus } from '../app/telemetry-source.ts';
 import { allOrEach } from './all-or-each.ts';
 import { askLog, noDevices } from './ask-log.ts';
 import { type Asking, isHang } from './asking.ts';
@@ -40,6 +40,21 @@ type Details =
   | { readonly kind: 'log'; readonly gpus: readonly LoggedGpu[] }
   | { readonly kind: 'apps'; readonly apps: readonly ComputeApp[] };
 
+/** What there is to know at one moment. */
+export interface TelemetryMoment {
+  /** Empty where neither `--query-gpu` nor the log could be had. */
+  readonly samples: readonly GpuSample[];
+  readonly details: DeviceDetails | undefined;
+  readonly fields: readonly FieldSupport[];
+  /** Why something is missing, for people. */
+  readonly failures: readonly string[];
+}
+
+/** Both questions asked once, for a program that does not stay. Rejects only when `signal` is aborted. */
+export async function takeMoment(deps: Omit<TelemetryDeps, 'periodMs' | 'detailPeriodMs'>, signal: AbortSignal): Promise<TelemetryMoment> {
+  return await new Telemetry({ ...deps, periodMs: 1000, detailPeriodMs: 1000 }).once(signal);
+}
+
 /** Two readers: `--query-gpu` for what changes quickly, `-q -x` for processes, slices and the rest. */
 export function createTelemetry(deps: TelemetryDeps): TelemetrySource {
   return new Telemetry(deps);
@@ -71,12 +86,7 @@ class Telemetry implements TelemetrySource {
         return { args: [`--query-gpu=${columns.join(',')}`, '--format=csv'], framer: new RowRounds(columns) };
       },
       learn: (text) => deps.fields.learn(text),
-      once: (signal) =>
-        allOrEach(
-          deps.known(),
-          (scope) => this.#askRows(scope, signal),
-          (row, gpu) => row.gpuUuid === gpu,
-        ),
+      once: (signal) => this.#rowsOnce(signal),
       onRound: (rows) => this.#takeRows(rows),
     });
     this.#details = new LoopReader<Details>({
@@ -99,12 +109,46 @@ class Telemetry implements TelemetrySource {
     };
   }
 
+  async once(signal: AbortSignal): Promise<TelemetryMoment> {
+    let samples: readonly GpuSample[] = [];
+    let details: DeviceDetails | undefined;
+    this.#sink = {
+      gpus: (taken) => {
+        samples = taken;
+      },
+      devices: (taken) => {
+        details = taken;
+      },
+    };
+    const failures: string[] = [];
+    for (const ask of [
+      () => this.#rowsOnce(signal).then((rows) => this.#takeRows(rows)),
+      () => this.#askDetails(signal).then((own) => this.#takeDetails(own)),
+    ]) {
+      try {
+        await ask();
+      } catch (fault) {
+        if (signal.aborted || !(fault instanceof DriverFault)) throw fault;
+        failures.push(fault.message);
+      }
+    }
+    return { samples, details, fields: this.status.fields, failures };
+  }
+
   async run(signal: AbortSignal, sink: TelemetrySink): Promise<void> {
     this.#sink = sink;
     const { residents } = this.#deps.asking;
     const leave = [residents.add(this.#rows), residents.add(this.#details)];
     await Promise.all([this.#rows.run(signal), this.#details.run(signal)]);
     for (const one of leave) one();
+  }
+
+  async #rowsOnce(signal: AbortSignal): Promise<readonly SampleRow[]> {
+    return await allOrEach(
+      this.#deps.known(),
+      (scope) => this.#askRows(scope, signal),
+      (row, gpu) => row.gpuUuid === gpu,
+    );
   }
 
   async #askRows(scope: Scope, signal: AbortSignal): Promise<readonly SampleRow[]> {

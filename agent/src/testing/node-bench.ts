@@ -6,12 +6,14 @@ import { parseSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { createMachine, type Faults } from '@astrago/sim';
 import type { AllocationStatus } from '#core/allocation-step';
-import type { AllocatedDevice, DesiredAllocation, Order } from '#core/order';
+import type { AllocatedDevice, DesiredAllocation, Order, Share } from '#core/order';
 import { Attribution } from '../app/attribution.ts';
 import { type ApplyAnswer, NodeAgent, type NodeAgentDeps } from '../app/node-agent.ts';
 import { NodeState, nodeKey } from '../app/node-state.ts';
 import type { GpuDriver } from '../app/ports.ts';
 import { FileLedger } from '../ledger/file-ledger.ts';
+import { LocalMpsControl } from '../mps/control.ts';
+import { FileModeMemory } from '../mps/mode-memory.ts';
 import { workloadEnvironment } from '../processes/device-environment.ts';
 import { LocalLauncher } from '../processes/launcher.ts';
 import { processInspector } from '../processes/process-inspector.ts';
@@ -24,6 +26,8 @@ export interface BenchOptions {
   readonly gpuCount?: number;
   readonly deps?: Partial<NodeAgentDeps>;
   readonly limits?: NonNullable<SmiDriverOptions['limits']>;
+  /** Absent: beside the machine's nvidia-smi. */
+  readonly mpsControl?: string;
 }
 
 export class NodeBench implements AsyncDisposable {
@@ -93,12 +97,22 @@ export class NodeBench implements AsyncDisposable {
       ledger: this.#ledger,
       launcher: this.launcher,
       attribution: new Attribution({ inspector: processInspector, launcher: this.launcher, order: () => this.#ledger.order }),
+      mps: new LocalMpsControl({
+        directory: this.scratch.path('mps'),
+        program: this.#options.mpsControl,
+        nvidiaSmi: this.scratch.path('machine', 'bin', 'nvidia-smi'),
+        environment: { PATH: process.env['PATH'] ?? '' },
+        clock: systemClock,
+      }),
+      computeModes: driver,
+      modes: await FileModeMemory.open(this.scratch.path('data', 'compute-modes.json'), this.bootId),
       clock: systemClock,
       state,
-      environment: (allocation, visible) =>
+      environment: (allocation, visible, sharing) =>
         workloadEnvironment({
           asked: allocation.intent.kind === 'run' ? allocation.intent.environment : {},
           visible,
+          sharing,
           allocation: allocation.id,
           workload: allocation.workload,
           workspace: allocation.workspace,
@@ -226,8 +240,8 @@ export class NodeBench implements AsyncDisposable {
     return { ...allocation, intent: { kind: 'stop', graceSeconds } };
   }
 
-  on(slice: string | undefined, index = 0): readonly AllocatedDevice[] {
-    return [{ gpu: this.gpu(index), slice: slice === undefined ? undefined : sliceOf(slice) }];
+  on(slice: string | undefined, index = 0, share?: Share): readonly AllocatedDevice[] {
+    return [{ gpu: this.gpu(index), slice: slice === undefined ? undefined : sliceOf(slice), share }];
   }
 }
 

@@ -19,7 +19,8 @@ export class Scratch implements AsyncDisposable {
     return join(this.directory, ...names);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** As a power cut does: what still carries one of its ids is killed. */
+  async endAllocations(): Promise<void> {
     for (const { pid } of readAllProcs()) {
       const tag = await readEnvironmentValue(pid, 'ASTRAGO_ALLOCATION_ID');
       if (tag === undefined || !this.#allocations.includes(tag)) continue;
@@ -29,6 +30,10 @@ export class Scratch implements AsyncDisposable {
         // Gone meanwhile.
       }
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.endAllocations();
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { arrange } from './arrange.ts';
 import { catalogModels, differencesFromCatalog, findCatalogModel, findCatalogModelByName } from './catalog.ts';
 import type { MigGrid } from './grid.ts';
 import { isLegal } from './layout.ts';
+import { parsePartedProfile } from './parted/profile.ts';
+import { computeSlicesOf, type ProfileName, parseProfileName } from './profile.ts';
 import type { WantedSlice } from './slice.ts';
 
 interface RecordedModel {
@@ -18,6 +21,7 @@ interface RecordedModel {
     readonly instancesTotal: number;
     readonly memoryGiB: number | null;
     readonly computeSlices: number;
+    readonly computeInstanceProfiles?: readonly { readonly name: string }[];
     readonly placements: { readonly start: readonly number[]; readonly size: number } | null;
   }[];
   readonly maximalCombinations?: {
@@ -120,6 +124,39 @@ describe('the catalog', () => {
       );
     },
   );
+
+  it.each(recorded.map((own) => [own.key, own] as const))(
+    'reads every name that was recorded of %s, compute instances included',
+    (_key, own) => {
+      for (const { shortName, computeSlices, computeInstanceProfiles } of own.giProfiles) {
+        const name = parseProfileName(shortName);
+        expect(name && computeSlicesOf(name), shortName).toBe(computeSlices);
+        for (const part of computeInstanceProfiles ?? [])
+          expect(parsePartedProfile(part.name.replace(/^MIG /, '')), part.name).toBeDefined();
+      }
+    },
+  );
+
+  it.each(catalogModels.map((model) => [model.key, model.grid] as const))(
+    'places each profile of %s at each of its starts, and nowhere else',
+    (_key, grid) => {
+      for (const profile of grid.profiles)
+        for (let start = 0; start < grid.placementUnits; start += 1)
+          expect(isLegal(grid, [{ profile: profile.name, start }]), `${profile.name}@${start}`).toBe(profile.starts.includes(start));
+    },
+  );
+
+  it('gives the media engines of a board of twelve units once, whatever they are called', () => {
+    const grid = findCatalogModel('rtx-pro-6000')?.grid;
+    const name = (text: string): ProfileName => parseProfileName(text) ?? expect.fail(text);
+    const fits = (...texts: readonly string[]): boolean => grid !== undefined && arrange(grid, [], texts.map(name)) !== undefined;
+    expect(fits('1g.24gb+me', '1g.24gb-me', '1g.24gb+gfx', '1g.24gb')).toBe(true);
+    expect(fits('2g.48gb+me.all', '2g.48gb-me')).toBe(true);
+    expect(fits('2g.48gb+me.all', '1g.24gb+me')).toBe(false);
+    expect(fits('1g.24gb+me.all', '1g.24gb+me.all')).toBe(false);
+    expect(fits('4g.96gb+gfx')).toBe(true);
+    expect(fits('1g.24gb-me', '1g.24gb-me', '1g.24gb-me', '1g.24gb-me', '1g.24gb')).toBe(false);
+  });
 
   it('knows models by the names drivers print, and no other', () => {
     expect(findCatalogModelByName('NVIDIA H100 80GB HBM3')?.key).toBe('h100-80gb');

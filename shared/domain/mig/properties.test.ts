@@ -7,7 +7,7 @@ import { catalogModels } from './catalog.ts';
 import { findProfile, gridOf, type MigGrid } from './grid.ts';
 import { describeViolation, formatLayout, inOrder, isLegal, sameLayout, violationsOf } from './layout.ts';
 import { claimsMediaEngines, computeSlicesOf, type Profile, type ProfileName, parseProfileName } from './profile.ts';
-import { parseLayoutRequest } from './request.ts';
+import { formatLayoutRequest, parseLayoutRequest } from './request.ts';
 import { formatSlice, overlaps, parseSlice, sameSlice, type WantedSlice } from './slice.ts';
 
 const grids = catalogModels.map((model) => model.grid);
@@ -298,6 +298,18 @@ describe('writing and reading', () => {
     );
   });
 
+  it('brings a request back', () => {
+    fc.assert(
+      fc.property(legalAndWishes, ([, fixed, wanted]) => {
+        const request = { kind: 'mig', fixed: inOrder(fixed), anywhere: wanted.toSorted() } as const;
+        const read = parseLayoutRequest(formatLayoutRequest(request));
+        if (read.kind === 'unreadable' || read.request.kind === 'whole') throw new Error(formatLayoutRequest(request));
+        expect({ ...read.request, anywhere: read.request.anywhere.toSorted() }).toEqual(request);
+      }),
+    );
+    expect(formatLayoutRequest({ kind: 'whole' })).toBe('whole');
+    expect(formatLayoutRequest({ kind: 'mig', fixed: [], anywhere: [] })).toBe('mig');
+  });
   it('never throws, and never takes nonsense for a request', () => {
     const nearly = fc
       .array(fc.constantFrom('3g.40gb', '1g.10gb+me', '@', '*', ',', '0', '4', '99', ' ', 'mig', 'whole', 'g.gb', '-', '1e9', '\n'), {

@@ -1,6 +1,7 @@
 // What a person writes to ask for a layout: `3g.40gb,1g.10gb*4`, `3g.40gb@4,2g.20gb`, `whole`, `mig`.
+import { inOrder } from './layout.ts';
 import { type ProfileName, parseProfileName } from './profile.ts';
-import type { WantedSlice } from './slice.ts';
+import { formatSlice, type WantedSlice } from './slice.ts';
 
 export type LayoutRequest =
   | { readonly kind: 'whole' }
@@ -12,7 +13,7 @@ export type ParsedLayoutRequest =
   | { readonly kind: 'unreadable'; readonly part: string; readonly hint: string };
 
 /** More than any device holds; refuses `*1000000` before anything is allocated. */
-const countMax = 64;
+export const sliceCountMax = 64;
 
 export function parseLayoutRequest(text: string): ParsedLayoutRequest {
   const trimmed = text.trim();
@@ -31,8 +32,19 @@ export function parseLayoutRequest(text: string): ParsedLayoutRequest {
       continue;
     }
     const count = match?.[3] === undefined ? 1 : Number(match[3]);
-    if (count < 1 || count > countMax) return { kind: 'unreadable', part, hint: `a count is 1 to ${countMax}` };
+    if (count < 1 || count > sliceCountMax) return { kind: 'unreadable', part, hint: `a count is 1 to ${sliceCountMax}` };
     for (let made = 0; made < count; made += 1) anywhere.push(profile);
   }
   return { kind: 'request', request: { kind: 'mig', fixed, anywhere } };
+}
+
+/** Reads back as the same request: `whole`, `mig`, or `3g.40gb@4,1g.10gb*4`. */
+export function formatLayoutRequest(request: LayoutRequest): string {
+  if (request.kind === 'whole') return 'whole';
+  const counts = Map.groupBy(request.anywhere, (name) => name);
+  const parts = [
+    ...inOrder(request.fixed).map(formatSlice),
+    ...[...counts].map(([name, all]) => (all.length === 1 ? name : `${name}*${all.length}`)).sort(),
+  ];
+  return parts.length === 0 ? 'mig' : parts.join(',');
 }

@@ -2,7 +2,7 @@
 // columns nor a renamed field matters; without it the columns are those that were asked for.
 import { type GpuUuid, parseGpuUuid } from '@astrago/shared/domain/ids';
 import type { GpuMeasure, GpuSample, GpuWords } from '#core/telemetry/sample';
-import { printedId, printedWord } from '../printed-value.ts';
+import { printedDriverVersion, printedId } from '../printed-value.ts';
 import { queryFields, queryKeys, queryMeasures, queryWords } from './query-catalogue.ts';
 import { combine, type Recipe, readGpuValue } from './recipe.ts';
 import { readWords } from './words.ts';
@@ -109,7 +109,7 @@ function readRow(plan: Plan, cells: readonly string[]): SampleRow | undefined {
     kind: 'row',
     index: printedId(cell(plan.index)),
     gpuUuid,
-    driverVersion: printedWord(cell(plan.driverVersion)),
+    driverVersion: printedDriverVersion(cell(plan.driverVersion)),
     values,
     words: readWords((word) => cell(plan.words[word])),
   };

@@ -146,7 +146,9 @@ export class LoopReader<Round> implements Resident {
     if (outcome.kind !== 'fault' && outcome.rounds > 0 && outcome.ranMs >= limits.wellMs) this.#failures = 0;
     this.#failures += 1;
     this.#restarts += 1;
-    if (this.#abandoned > 0 || this.#failures >= limits.failuresMax) {
+    // The next one would be as silent: all GPUs are behind one that does not answer.
+    const silent = outcome.kind === 'stuck' && outcome.rounds === 0;
+    if (silent || this.#abandoned > 0 || this.#failures >= limits.failuresMax) {
       this.#pollUntilMs = this.#deps.around.clock.elapsedMs() + limits.pollingMs;
       return;
     }
@@ -203,6 +205,9 @@ export class LoopReader<Round> implements Resident {
         const ranMs = around.clock.elapsedMs() - startMs;
         if (leftMs <= 0 || over.signal.aborted) return { kind: 'stuck', afterMs: limitMs, rounds, ranMs };
         await around.clock.sleep(leftMs, over.signal);
+        // This process may have slept itself: what has come meanwhile is read before it is missed.
+        await pollTurn();
+        await pollTurn();
       }
     };
     const asked = aborted(stop, over.signal).then((): Outcome => ({ kind: 'asked-to-stop' }));
@@ -285,6 +290,13 @@ function aborted(signal: AbortSignal, over?: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     signal.addEventListener('abort', () => resolve(), over === undefined ? { once: true } : { once: true, signal: over });
+  });
+}
+
+/** Ends after the event loop has looked at its pipes once more. */
+function pollTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
   });
 }
 

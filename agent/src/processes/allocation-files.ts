@@ -1,8 +1,7 @@
 import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Launched, Output } from '../app/ports.ts';
+import type { Launched } from '../app/ports.ts';
 import { syncDirectory, writeDurably } from '../files/write-durably.ts';
-import { readFrom } from './output-file.ts';
 
 export interface Owner {
   /** 0: nobody, it must never start. */
@@ -77,10 +76,6 @@ export class AllocationFiles {
     const found = await readSmall(join(this.directory, 'exit'));
     const code = Number.parseInt(found?.text ?? '', 10);
     return found === undefined || Number.isNaN(code) ? undefined : { code, atMs: found.atMs };
-  }
-
-  readOutput(offset: number): Promise<Output | undefined> {
-    return readFrom(this.output, offset);
   }
 }
 

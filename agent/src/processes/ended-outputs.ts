@@ -1,7 +1,6 @@
 import { link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Output } from '../app/ports.ts';
-import { readFrom, startMark } from './output-file.ts';
+import { startMark } from './output-file.ts';
 
 /** Output of forgotten allocations, so that "what did it print?" can still be answered; the oldest go first. */
 export class EndedOutputs {
@@ -20,8 +19,8 @@ export class EndedOutputs {
   async keep(allocation: string, file: string): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     // At both places while the output moves, so that nobody reads it without knowing where it begins.
-    await link(startMark(file), startMark(this.#file(allocation))).catch(() => undefined);
-    await rename(file, this.#file(allocation)).catch(() => undefined);
+    await link(startMark(file), startMark(this.file(allocation))).catch(() => undefined);
+    await rename(file, this.file(allocation)).catch(() => undefined);
     this.#grown = true;
   }
 
@@ -46,11 +45,8 @@ export class EndedOutputs {
     return { file, atMs: facts?.mtimeMs ?? 0, bytes: (facts?.blocks ?? 0) * 512 };
   }
 
-  read(allocation: string, offset: number): Promise<Output | undefined> {
-    return readFrom(this.#file(allocation), offset);
-  }
-
-  #file(allocation: string): string {
+  /** Where the output of a forgotten allocation is. */
+  file(allocation: string): string {
     return join(this.#directory, `${allocation}.log`);
   }
 }

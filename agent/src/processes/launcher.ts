@@ -9,7 +9,7 @@ import { AllocationFiles, type Launch, type Owner } from './allocation-files.ts'
 import type { CgroupTree } from './cgroup-tree.ts';
 import { wrap } from './confinement.ts';
 import { EndedOutputs } from './ended-outputs.ts';
-import { trimOutput } from './output-file.ts';
+import { readFrom, trimOutput } from './output-file.ts';
 import { readCommandLine } from './proc.ts';
 import { isAlive, ProcessTable, type Session } from './process-table.ts';
 import { punchHoleBy } from './punch-hole.ts';
@@ -273,7 +273,7 @@ export class LocalLauncher implements ProcessLauncher {
   }
 
   async output(allocation: string, offset: number): Promise<Output | undefined> {
-    return (await this.#files(allocation).readOutput(offset)) ?? this.#ended.read(allocation, offset);
+    return readFrom([this.#files(allocation).output, this.#ended.file(allocation)], offset);
   }
 
   async #grouped(allocations: readonly string[]): Promise<ReadonlyMap<number, string>> {

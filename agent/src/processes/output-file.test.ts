@@ -1,5 +1,5 @@
 // On a real file system and with real writers: that a hole moves nothing and loses nothing is what the kernel does.
-import { appendFileSync, existsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Output, OutputPiece } from '../app/ports.ts';
 import { followOutput } from '../grpc/follow-output.ts';
@@ -56,15 +56,15 @@ describe('a large output', () => {
     const after = statSync(file);
     expect(after.size).toBe(before.size);
     expect(after.blocks).toBeLessThan(before.blocks / 2);
-    expect(await checked(await readFrom(file, 0))).toEqual({ from: 786_432 + lineBytes, bytes: 262_144 - lineBytes });
-    expect(await checked(await readFrom(file, 900_000))).toEqual({ from: 900_000, bytes: 2 ** 20 - 900_000 });
+    expect(await checked(await readFrom([file], 0))).toEqual({ from: 786_432 + lineBytes, bytes: 262_144 - lineBytes });
+    expect(await checked(await readFrom([file], 900_000))).toEqual({ from: 900_000, bytes: 2 ** 20 - 900_000 });
     expect(await trimOutput(file, 512 * 1024, punchHole)).toBe(false);
   });
 
   it('is cut at the end of a line, or within one that has no end in sight', async () => {
     writeFileSync(file, 'x'.repeat(300_000));
     expect(await trimOutput(file, 200_000, punchHole)).toBe(true);
-    const output = await readFrom(file, 0);
+    const output = await readFrom([file], 0);
     const found: OutputPiece[] = [];
     for await (const piece of output?.read(output.size) ?? []) found.push(piece);
     expect(found[0]?.offset).toBe(200_000);
@@ -77,7 +77,7 @@ describe('a large output', () => {
     expect(await trimOutput(scratch.path('nothing'), 1, punchHole)).toBe(false);
     expect(existsSync(startMark(file))).toBe(false);
     await expect(trimOutput(file, 8000, punchHoleBy(scratch.directory))).rejects.toThrow('no fallocate');
-    expect(await checked(await readFrom(file, 0))).toEqual({ from: 0, bytes: 16_000 });
+    expect(await checked(await readFrom([file], 0))).toEqual({ from: 0, bytes: 16_000 });
   });
 
   it('whose agent was killed between telling of the cut and making it is cut by the next', async () => {
@@ -91,7 +91,7 @@ describe('a large output', () => {
 
     expect(await trimOutput(file, 512 * 1024, punchHole)).toBe(true);
     expect(statSync(file).blocks).toBeLessThan(blocks);
-    expect(await checked(await readFrom(file, 0))).toMatchObject({ from: 1_600_000 - 262_144 + lineBytes });
+    expect(await checked(await readFrom([file], 0))).toMatchObject({ from: 1_600_000 - 262_144 + lineBytes });
   });
 
   it('that its command emptied is what was written since', async () => {
@@ -99,8 +99,19 @@ describe('a large output', () => {
     await trimOutput(file, 512 * 1024, punchHole);
     truncateSync(file);
     appendFileSync(file, lines(0, 10));
-    expect(await checked(await readFrom(file, 0))).toEqual({ from: 0, bytes: 160 });
+    expect(await checked(await readFrom([file], 0))).toEqual({ from: 0, bytes: 160 });
   });
+});
+
+it('an output that moves between being found and being read is read where it has gone', async () => {
+  const gone = scratch.path('ended.log');
+  writeFileSync(file, lines(0, 1000));
+  const found = await readFrom([file, gone], 0);
+  renameSync(file, gone);
+
+  expect(await checked(found)).toEqual({ from: 0, bytes: 16_000 });
+  rmSync(gone);
+  await expect(checked(found)).rejects.toThrow('is gone');
 });
 
 describe('a command that prints without end', () => {

@@ -45,22 +45,29 @@ async function tryHole(file: string, punchHole: PunchHole): Promise<void> {
   }
 }
 
-/** `undefined` when the file is not there. */
-export async function readFrom(file: string, offset: number): Promise<Output | undefined> {
-  const found = await stat(file).catch(() => undefined);
-  return found === undefined ? undefined : { size: found.size, read: (end) => pieces(file, offset, end) };
+/**
+ * `undefined` when there is none of the files.
+ *
+ * @param files where the output is, and where it goes when its allocation is forgotten: that may happen at any moment,
+ *   also between this answer and the reading.
+ */
+export async function readFrom(files: readonly string[], offset: number): Promise<Output | undefined> {
+  for (const file of files) {
+    const found = await stat(file).catch(() => undefined);
+    if (found !== undefined) return { size: found.size, read: (end) => pieces(files, offset, end) };
+  }
+  return undefined;
 }
 
-async function* pieces(file: string, offset: number, end: number): AsyncGenerator<OutputPiece, void, undefined> {
-  const handle = await open(file, 'r').catch(() => undefined);
-  if (handle === undefined) return;
+async function* pieces(files: readonly string[], offset: number, end: number): AsyncGenerator<OutputPiece, void, undefined> {
+  const handle = await openFirst(files);
   try {
-    let start = await startOf(file, (await handle.stat()).size);
+    let start = await startOfAny(files, handle);
     for (let at = Math.max(offset, start); at < end; ) {
       const bytes = await readAt(handle, at, Math.min(pieceBytes, end - at));
       if (bytes.length === 0) return;
       // A cut that was made while this was read was told before: what lies before it may be zeros.
-      start = Math.max(start, await startOf(file, (await handle.stat()).size));
+      start = Math.max(start, await startOfAny(files, handle));
       const cut = Math.min(bytes.length, Math.max(0, start - at));
       if (cut < bytes.length) yield { offset: at + cut, bytes: bytes.subarray(cut) };
       at = Math.max(at + bytes.length, start);
@@ -68,6 +75,20 @@ async function* pieces(file: string, offset: number, end: number): AsyncGenerato
   } finally {
     await handle.close();
   }
+}
+
+async function openFirst(files: readonly string[]): Promise<FileHandle> {
+  for (const file of files) {
+    const handle = await open(file, 'r').catch(() => undefined);
+    if (handle !== undefined) return handle;
+  }
+  // Silence would pass for an empty output.
+  throw new Error(`the output ${files.join(', ')} is gone`);
+}
+
+async function startOfAny(files: readonly string[], handle: FileHandle): Promise<number> {
+  const { size } = await handle.stat();
+  return Math.max(...(await Promise.all(files.map((file) => startOf(file, size)))));
 }
 
 /** A command may have emptied its own output: then what is there is all there is. */

@@ -91,6 +91,8 @@ function spawnAgent(more: Readonly<Record<string, string>> = {}): ChildProcess {
       ASTRAGO_NVIDIA_SMI: scratch.path('machine', 'bin', 'nvidia-smi'),
       ASTRAGO_NVIDIA_CUDA_MPS_CONTROL: fake.program,
       ASTRAGO_MPS_DIRECTORY: scratch.path('mps'),
+      ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
+      ASTRAGO_WORKLOAD_PATH: process.env['PATH'],
       ASTRAGO_METRICS_BIND: '127.0.0.1:0',
       ASTRAGO_INVENTORY_PERIOD_MS: '500',
       ...more,

@@ -22,10 +22,14 @@ const output = join(root, 'agent/dist');
 /** A running agent loads parts of itself late, so the last builds stay. */
 const keptMax = 3;
 /**
- * The agent holds little and runs beside work that needs the memory: small young generation, code without the memory
- * that speed would cost, and a heap that ends long before the node's.
+ * The agent runs beside work that needs the memory, and does little at a time: no optimised code, which costs more to
+ * make than it saves here, a small young generation, few arenas of malloc, and a heap that ends long before the node's.
  */
-const nodeFlags = ['--optimize-for-size', '--max-semi-space-size=1', '--max-old-space-size=256'];
+const nodeFlags = ['--lite-mode', '--optimize-for-size', '--max-semi-space-size=1', '--max-old-space-size=256'];
+const launcher = `#!/bin/sh
+export MALLOC_ARENA_MAX="\${MALLOC_ARENA_MAX:-2}"
+exec "\${ASTRAGO_NODE:-node}" ${nodeFlags.join(' ')} "\${0%/*}/main.js" "$@"
+`;
 
 const sources = ['agent/core', 'agent/src', 'shared/domain', 'shared/runtime', 'proto/src'];
 
@@ -55,7 +59,7 @@ async function build(directory: string, files: readonly string[]): Promise<void>
   // What is found beside the code at run time.
   for (const file of files) if (file.endsWith('.sh')) copyFileSync(file, join(draft, basename(file)));
   const program = join(draft, 'astrago-agent');
-  writeFileSync(program, `#!/bin/sh\nexec "\${ASTRAGO_NODE:-node}" ${nodeFlags.join(' ')} "\${0%/*}/main.js" "$@"\n`);
+  writeFileSync(program, launcher);
   chmodSync(program, 0o755);
   try {
     renameSync(draft, directory);

@@ -223,6 +223,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       host?.run(ending.signal),
       health.run(ending.signal),
       migManagement.run(ending.signal),
+      metrics.run(ending.signal),
     ]);
     const beats = link?.beat(ending.signal);
     const enforcing = enforcer.run(ending.signal);

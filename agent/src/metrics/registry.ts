@@ -30,6 +30,9 @@ export interface AgentMetricsDeps {
   readonly compatibility?: Compatibility | undefined;
 }
 
+/** Two scrapes of a usual scraper are not further apart. */
+const scrapedLatelyMs = 120_000;
+
 /**
  * The agent's metrics, made from what the loops know; a scrape never asks the driver. A GPU or slice that is gone has
  * no series at the next scrape, a value that was not measured has none, and what is older than three periods is left out.
@@ -39,6 +42,7 @@ export class AgentMetrics {
   readonly #deps: AgentMetricsDeps;
   readonly #collectors: Collectors;
   readonly #commands = new CommandCounts();
+  #scrapedAtMs = Number.NEGATIVE_INFINITY;
   #printed: { readonly of: readonly unknown[]; readonly freshness: Freshness; readonly bytes: Buffer } | undefined;
 
   constructor(deps: AgentMetricsDeps) {
@@ -55,9 +59,22 @@ export class AgentMetrics {
     return (this.#deps.state.inventory.current?.observedAtMs ?? 0) > 0;
   }
 
+  /**
+   * Prints what describes devices as soon as it changes, so that no scrape waits for it; while nobody scrapes it is left.
+   * Runs until the signal is aborted.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { state, clock } = this.#deps;
+    const follow = async (latest: Latest<unknown>): Promise<void> => {
+      for await (const _ of latest.watch(signal)) if (clock.elapsedMs() - this.#scrapedAtMs < scrapedLatelyMs) this.#devices();
+    };
+    await Promise.all([state.samples, state.slices, state.processes, state.inventory, state.allocations].map(follow));
+  }
+
   /** The exposition, in UTF-8. */
   bytes(): Buffer {
-    const { version, telemetry } = this.#deps;
+    const { version, telemetry, clock } = this.#deps;
+    this.#scrapedAtMs = clock.elapsedMs();
     const own = new Exposition();
     describeAgent(own, { version, collectors: this.#collectors, telemetry: telemetry?.() });
     this.#commands.describe(own);

@@ -1,6 +1,6 @@
 // Runs the tests. The last line, alone, is `N passed, N failed`, with `, N skipped` where some were.
 //
-//   ./astrago test [--fuzz] [--kubernetes] [vitest's filters and options]
+//   ./astrago test [--fuzz] [--soak] [--kubernetes] [vitest's filters and options]
 import { join } from 'node:path';
 import { parseCLI, startVitest, type TestModule, type TestSuite } from 'vitest/node';
 
@@ -10,6 +10,7 @@ const closeTimeoutMs = 15_000;
 /** Flags of ours, and what tests find in their environment for them. */
 const flags = new Map([
   ['--fuzz', ['ASTRAGO_FUZZ_RUNS', '1000000']],
+  ['--soak', ['ASTRAGO_SOAK_HOURS', '24']],
   ['--kubernetes', ['ASTRAGO_TEST_KUBERNETES', '1']],
 ]);
 

@@ -13,6 +13,7 @@ export const waitingReasons = {
   NodeCordoned: 'the node is cordoned',
   NodeUnhealthy: 'the node has a condition that keeps work away',
   DeviceUnhealthy: 'the GPU has a condition that keeps work away',
+  CutByOther: 'another program manages MIG on the node, and has cut no free slice of the profile',
   LayoutPinned: 'the layout is pinned and has no free slice of the profile',
   WaitingForSlots: 'all that could hold it is in use',
   FragmentedSlots: 'enough slice units are free, but no legal place',

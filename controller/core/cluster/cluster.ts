@@ -103,10 +103,15 @@ export class Cluster {
     return this.#usedByWorkspace.get(workspace) ?? noUnits;
   }
 
+  /** Another program manages MIG on the node of this GPU: what it shows is what there is. */
+  isCutByOther(gpu: ObservedGpu): boolean {
+    return this.observed.get(gpu.node)?.conditions.some(({ kind }) => kind === 'other-mig-manager') === true;
+  }
+
   /** What is ordered for a GPU, or else what it shows. */
   layoutOf(gpu: ObservedGpu): Layout {
     const ordered = this.layouts.get(gpu.uuid);
-    if (ordered !== undefined) return ordered.layout;
+    if (ordered !== undefined && !this.isCutByOther(gpu)) return ordered.layout;
     return gpu.migEnabled ? { kind: 'mig', slices: gpu.slices.map(({ profile, start }) => ({ profile, start })) } : { kind: 'whole' };
   }
 

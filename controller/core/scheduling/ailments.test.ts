@@ -1,5 +1,6 @@
 import { type ConditionKind, conditionKinds, keepsWorkAway } from '@astrago/shared/domain/condition';
 import type { AllocationId, NodeName } from '@astrago/shared/domain/ids';
+import { parseProfileName } from '@astrago/shared/domain/mig/profile';
 import { parseLayoutRequest } from '@astrago/shared/domain/mig/request';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -73,7 +74,8 @@ describe('a node with a condition', () => {
       ail(cluster, 'node', kind);
       queue(cluster, slice('7g.80gb'), slice('7g.80gb'));
       const nodes = decide(cluster, allocationIds()).binds.map(({ placement }) => placement.node);
-      expect(nodes.toSorted()).toEqual(keepsWorkAway(kind) ? ['b'] : ['a', 'b']);
+      // Another manager keeps away only what would need a cut.
+      expect(nodes.toSorted()).toEqual(keepsWorkAway(kind) || kind === 'other-mig-manager' ? ['b'] : ['a', 'b']);
     }
   });
 
@@ -86,6 +88,29 @@ describe('a node with a condition', () => {
     expect(answer?.sentence).toBe(
       'w1 waits for a 1g.10gb slice; of 1 GPU looked at, 1: the node has a condition that keeps work away (1 node has disk-full: see its detail); it fits after mending a (disk-full: see its detail).',
     );
+  });
+});
+
+describe('a node whose GPUs another program cuts', () => {
+  it('gives what is cut already, cuts nothing, and says so', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
+    const node = cluster.observed.get('a' as NodeName);
+    const [gpu] = node?.gpus ?? [];
+    const profile = parseProfileName('3g.40gb');
+    if (node === undefined || gpu === undefined || profile === undefined) return expect.unreachable();
+    const live = { profile, start: 4, size: 4, gpuInstanceId: 1, computeInstanceId: 0, migUuid: 'MIG-1' };
+    cluster.apply({ kind: 'layout', record: { gpu: gpu.uuid, node: node.name, pinned: false, layout: { kind: 'whole' } } });
+    cluster.apply({ kind: 'observed-node', node: { ...node, gpus: [{ ...gpu, migEnabled: true, slices: [live] }] } });
+    ail(cluster, 'node', 'other-mig-manager');
+    queue(cluster, slice('3g.40gb'), slice('1g.10gb'));
+
+    const { binds } = decide(cluster, allocationIds());
+    expect(binds.map(({ placement }) => [placement.devices, placement.layouts.map(({ layout }) => layout)])).toEqual([
+      [[{ gpu: gpu.uuid, slice: { profile, start: 4 } }], [{ kind: 'mig', slices: [{ profile, start: 4 }] }]],
+    ]);
+    const answer = explain(cluster, sampleWorkload(2, slice('1g.10gb')).id);
+    expect(answer?.reason).toBe('CutByOther');
+    expect(answer?.remedies).toEqual([{ kind: 'mend', text: 'mending a (other-mig-manager: see its detail)' }]);
   });
 });
 

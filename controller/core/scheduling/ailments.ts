@@ -46,7 +46,7 @@ export interface Mending {
 /** One a node that ails as a whole, and one a GPU. */
 export function mendings(cluster: Cluster): readonly Mending[] {
   return [...cluster.observed.values()].flatMap((node) => {
-    const ofNode = ailmentsOf(node.conditions);
+    const ofNode = node.conditions.map(({ kind }) => kind).filter(isInTheWay);
     const whole: readonly Mending[] =
       ofNode.length === 0 ? [] : [{ text: mendingText(node.name, ofNode), node: { ...node, conditions: without(node.conditions) } }];
     const single = node.gpus.flatMap((gpu): readonly Mending[] => {
@@ -64,5 +64,10 @@ function mendingText(what: string, kinds: readonly ConditionKind[]): string {
 }
 
 function without(conditions: readonly Condition[]): readonly Condition[] {
-  return conditions.filter(({ kind }) => !keepsWorkAway(kind));
+  return conditions.filter(({ kind }) => !isInTheWay(kind));
+}
+
+/** Where another program cuts the GPUs nothing is recut, though existing slices serve. */
+function isInTheWay(kind: ConditionKind): boolean {
+  return keepsWorkAway(kind) || kind === 'other-mig-manager';
 }

@@ -76,6 +76,7 @@ const nearestFirst: readonly WaitingReason[] = [
   'NodeCordoned',
   'NodeUnreachable',
   'NodeUnhealthy',
+  'CutByOther',
   'DeviceUnhealthy',
   'ExceedsMaxQuota',
   'TooFewGpusOnNode',

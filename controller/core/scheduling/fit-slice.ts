@@ -25,20 +25,21 @@ export function fitSlice(view: GpuView, profileName: ProfileName): SliceAnswer {
   if (view.grid === undefined || profile === undefined) return { kind: 'no', reason: 'NoSuchProfileOnModel' };
   if (!view.healthy) return { kind: 'no', reason: 'DeviceUnhealthy' };
   if (view.heldWhole) return { kind: 'no', reason: 'WaitingForSlots' };
-  const candidate = view.pinned
-    ? bestOf(
-        view,
-        view.grid,
-        view.free.filter((slice) => slice.profile === profileName),
-      )
-    : bestAnywhere(view, view.grid, profile);
+  const candidate =
+    view.fixed !== undefined
+      ? bestOf(
+          view,
+          view.grid,
+          view.free.filter((slice) => slice.profile === profileName),
+        )
+      : bestAnywhere(view, view.grid, profile);
   if (candidate === undefined) return { kind: 'no', reason: whyNot(view, profile) };
   const leftover = view.freeUnits.memory - profile.size;
   return { kind: 'fits', fit: { ...candidate, leftover } };
 }
 
 function whyNot(view: GpuView, profile: Profile): WaitingReason {
-  if (view.pinned) return 'LayoutPinned';
+  if (view.fixed !== undefined) return view.fixed;
   const enough = view.freeUnits.compute >= profile.computeSlices && view.freeUnits.memory >= profile.size;
   return enough ? 'FragmentedSlots' : 'WaitingForSlots';
 }

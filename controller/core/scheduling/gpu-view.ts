@@ -15,7 +15,8 @@ export interface GpuView {
   readonly held: readonly WantedSlice[];
   /** Slices of the ordered layout that nobody holds. */
   readonly free: readonly WantedSlice[];
-  readonly pinned: boolean;
+  /** Why it is not recut, whatever would fit then; absent where it may be. */
+  readonly fixed: 'LayoutPinned' | 'CutByOther' | undefined;
   readonly healthy: boolean;
   readonly units: SliceUnits;
   readonly freeUnits: SliceUnits;
@@ -41,11 +42,16 @@ export function viewGpu(cluster: Cluster, gpu: ObservedGpu): GpuView {
     heldWhole,
     held,
     free: heldWhole ? [] : ordered.filter((slice) => !held.some((other) => sameSlice(slice, other))),
-    pinned: cluster.layouts.get(gpu.uuid)?.pinned === true,
+    fixed: fixedBy(cluster, gpu),
     healthy: !gpu.conditions.some((condition) => keepsWorkAway(condition.kind)),
     units,
     freeUnits: { compute: units.compute - taken.compute, memory: units.memory - taken.memory },
   };
+}
+
+function fixedBy(cluster: Cluster, gpu: ObservedGpu): GpuView['fixed'] {
+  if (cluster.isCutByOther(gpu)) return 'CutByOther';
+  return cluster.layouts.get(gpu.uuid)?.pinned === true ? 'LayoutPinned' : undefined;
 }
 
 function heldUnits(grid: MigGrid | undefined, held: readonly WantedSlice[]): SliceUnits {

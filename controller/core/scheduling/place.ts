@@ -146,7 +146,10 @@ function sliceCandidate(
 function layoutsFor(cluster: Cluster, node: ObservedNode, view: GpuView, fit: SliceFit): readonly LayoutRecord[] {
   const { uuid } = view.gpu;
   if (fit.recut !== undefined) return [{ gpu: uuid, node: node.name, pinned: false, layout: { kind: 'mig', slices: fit.recut } }];
-  return cluster.layouts.has(uuid) ? [] : [{ gpu: uuid, node: node.name, pinned: false, layout: cluster.layoutOf(view.gpu) }];
+  const ordered = cluster.layouts.get(uuid);
+  // What was ordered there before another program cut it holds no more.
+  if (ordered !== undefined && !cluster.isCutByOther(view.gpu)) return [];
+  return [{ gpu: uuid, node: node.name, pinned: ordered?.pinned ?? false, layout: cluster.layoutOf(view.gpu) }];
 }
 
 function wholeCandidates(
@@ -187,6 +190,6 @@ function wholeRefusal(cluster: Cluster, ask: Ask, uuid: GpuView['gpu']['uuid'], 
   const view = viewGpu(cluster, gpu);
   if (!view.healthy) return 'DeviceUnhealthy';
   if (view.heldWhole || view.held.length > 0) return 'WaitingForSlots';
-  if (view.pinned && cluster.layoutOf(gpu).kind === 'mig') return 'LayoutPinned';
+  if (view.fixed !== undefined && cluster.layoutOf(gpu).kind === 'mig') return view.fixed;
   return view;
 }

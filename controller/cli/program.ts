@@ -30,7 +30,10 @@ export function createProgram(action: Action): Command {
     .helpCommand(false)
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true })
-    .addHelpText('after', '\nExit codes: astrago help exit-codes');
+    .addHelpText(
+      'after',
+      '\nThe agent of this machine: astrago agent --help\nMeasuring: astrago bench\nExit codes: astrago help exit-codes',
+    );
 
   addClusterCommands(program, action);
   addLookCommands(program, action);

@@ -33,6 +33,8 @@ export function agentEnvironment(directory: string, node: NodePlan, controller: 
     ...common,
     ASTRAGO_NVIDIA_SMI: join(bin, 'nvidia-smi'),
     PATH: path,
+    // A manager of this machine's MIG has no business with simulated GPUs.
+    ASTRAGO_MIG_MANAGEMENT: 'take-over',
     // The log of this machine tells of other GPUs.
     ASTRAGO_KERNEL_LOG: join(bin, '..', 'kmsg'),
     // Workloads find the machine's own nvidia-smi too.

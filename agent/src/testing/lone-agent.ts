@@ -183,7 +183,14 @@ export class LoneAgent implements AsyncDisposable {
 
   /** Spawns an agent of this node beside the one that is spoken to. */
   spawn(environment: Environment = {}): AgentProcess {
-    const spawned = new AgentProcess({
+    const spawned = new AgentProcess(this.environment(environment));
+    this.#processes.push(spawned);
+    return spawned;
+  }
+
+  /** What an agent of this node finds in its environment. */
+  environment(more: Environment = {}): Environment {
+    return {
       ASTRAGO_NODE_NAME: 'node-1',
       ASTRAGO_AGENT_DATA: this.scratch.path('data'),
       ASTRAGO_JOIN_ADDRESS: '127.0.0.1:1',
@@ -199,10 +206,8 @@ export class LoneAgent implements AsyncDisposable {
       ASTRAGO_SAMPLE_PERIOD_MS: '60000',
       ASTRAGO_INVENTORY_PERIOD_MS: '1000',
       ...this.#environment,
-      ...environment,
-    });
-    this.#processes.push(spawned);
-    return spawned;
+      ...more,
+    };
   }
 
   /** Ends the agent, without mercy unless told otherwise; returns when the process is gone. */

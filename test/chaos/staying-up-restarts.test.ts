@@ -6,6 +6,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { startAgent } from '../../agent/src/agent.ts';
 import { readAgentConfig } from '../../agent/src/config.ts';
+import { readAllProcs } from '../../agent/src/processes/proc.ts';
 import { LoneAgent } from '../../agent/src/testing/lone-agent.ts';
 import { until } from '../../agent/src/testing/until.ts';
 
@@ -38,21 +39,9 @@ function held(dataDirectory: string): Held {
   return {
     files: targets.filter((target) => !isSocket(target)).length,
     sockets: targets.filter(isSocket).length,
-    children: readdirSync('/proc/self/task').flatMap(childrenOf).length,
+    children: readAllProcs().filter(({ parent }) => parent === process.pid).length,
     onDisk: readdirSync(dataDirectory, { recursive: true, encoding: 'utf8' }).toSorted(),
   };
-}
-
-/** Of one thread of this process. */
-function childrenOf(thread: string): readonly string[] {
-  try {
-    return readFileSync(`/proc/self/task/${thread}/children`, 'utf8')
-      .split(' ')
-      .filter((pid) => pid !== '');
-  } catch {
-    // It has ended meanwhile.
-    return [];
-  }
 }
 
 async function heapBytes(): Promise<number> {

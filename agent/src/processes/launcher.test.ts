@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { LaunchRequest, ProcessState } from '../app/ports.ts';
+import { type LaunchRequest, type ProcessState, StartFault } from '../app/ports.ts';
 import { Scratch } from '../testing/scratch.ts';
 import { until } from '../testing/until.ts';
 import { LocalLauncher } from './launcher.ts';
@@ -159,7 +159,7 @@ describe('starting twice', () => {
 
     expect(await launcher.bar(id)).toBe(true);
     expect(await launcher.bar(id)).toBe(true);
-    await launcher.start(request(sh(`echo ran >> ${mark}`)));
+    await expect(launcher.start(request(sh(`echo ran >> ${mark}`)))).rejects.toThrow(StartFault);
     expect(await launcher.state(id)).toEqual({ kind: 'absent' });
     expect(existsSync(mark)).toBe(false);
 

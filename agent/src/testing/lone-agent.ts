@@ -246,7 +246,7 @@ export class LoneAgent implements AsyncDisposable {
   /** As {@link apply}; throws where the answer is not yes. */
   async mustApply(desired: DesiredState): Promise<void> {
     const answer = await this.apply(desired);
-    if (answer.case !== 'accepted') throw new Error(`the order was not accepted: ${JSON.stringify(answer.value)}`);
+    if (answer.case !== 'accepted') throw new Error(`the order was not accepted: ${answer.value?.detail}`);
   }
 
   async exec(allocation: string, command: readonly string[]): Promise<{ readonly output: string; readonly exitCode: number | undefined }> {

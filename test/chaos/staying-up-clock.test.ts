@@ -287,10 +287,11 @@ const sharesNothing: Pick<NodeAgentDeps, 'mps' | 'computeModes' | 'modes'> = {
 /** Whole hours, so that no moment comes twice by the wall clock to the millisecond. */
 const someJumps = fc.array(
   fc.record({
-    atMs: fc.integer({ min: 1, max: lengthMs }),
+    // Most comes to its end early.
+    atMs: fc.oneof(fc.integer({ min: 1, max: 15 * seconds }), fc.integer({ min: 1, max: lengthMs })),
     byMs: fc.integer({ min: -200, max: 200 }).map((count) => count * hours),
   }),
-  { minLength: 1, maxLength: 4 },
+  { minLength: 2, maxLength: 5 },
 );
 
 /** Elapsed seconds and what comes then: graces, time-outs, what lasts before it is raised, cleared or acted on. */

@@ -3,22 +3,14 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { AllocationState, RefusalReason } from '@astrago/proto/agent';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { readAllProcs, readCommandLine, readProc } from '../../agent/src/processes/proc.ts';
 import { desired, LoneAgent, layoutOf } from '../../agent/src/testing/lone-agent.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-let node: LoneAgent | undefined;
-afterEach(async () => {
-  await node?.[Symbol.asyncDispose]();
-  node = undefined;
-});
-
-async function nodeWith(environment: Readonly<Record<string, string>> = {}): Promise<LoneAgent> {
-  node = await LoneAgent.make({}, environment);
-  return node;
-}
+/** Tests run side by side, as most of what they do is to wait. */
+const nodeWith = (environment: Readonly<Record<string, string>> = {}): Promise<LoneAgent> => LoneAgent.make({}, environment);
 
 /** Work on the slice at 4, which says its pid. */
 function holder(own: LoneAgent, id: string) {
@@ -61,9 +53,9 @@ function emptyDisk(pid: number): void {
   execFileSync('prlimit', ['--pid', String(pid), '--fsize=unlimited']);
 }
 
-describe('a full disk', () => {
+describe.concurrent('a full disk', () => {
   it('refuses new orders with that reason, keeps the old one and all that runs, and ends by itself', async () => {
-    const own = await nodeWith();
+    await using own = await nodeWith();
     const { pid } = own.start();
     const [gpu] = own.gpus;
     const id = own.scratch.allocation();
@@ -97,7 +89,7 @@ describe('a full disk', () => {
   });
 
   it('takes no step on a GPU whose intent is not on disk', async () => {
-    const own = await nodeWith({ ASTRAGO_INVENTORY_PERIOD_MS: '300' });
+    await using own = await nodeWith({ ASTRAGO_INVENTORY_PERIOD_MS: '300' });
     const { pid } = own.start();
     const [gpu] = own.gpus;
     await own.mustApply({ gpus: [desired(gpu, '3g.40gb@4 1g.10gb@0')] });
@@ -127,9 +119,9 @@ const insufficient = {
   exitCode: 19,
 };
 
-describe('a ledger that was damaged while no agent ran', () => {
+describe.concurrent('a ledger that was damaged while no agent ran', () => {
   it('is set aside and says so; what runs runs on, nothing is destroyed or started, and the next order counts', async () => {
-    const own = await nodeWith({ ASTRAGO_INVENTORY_PERIOD_MS: '300' });
+    await using own = await nodeWith({ ASTRAGO_INVENTORY_PERIOD_MS: '300' });
     const [gpu] = own.gpus;
     const ledger = (name: string): string => own.scratch.path('data', 'ledger', name);
     const id = own.scratch.allocation();
@@ -185,9 +177,9 @@ describe('a ledger that was damaged while no agent ran', () => {
   });
 });
 
-describe('a reboot in the middle of a step', () => {
+describe.concurrent('a reboot in the middle of a step', () => {
   it('makes the intent void, and the step is taken anew', async () => {
-    const own = await nodeWith();
+    await using own = await nodeWith();
     own.spoil({ rules: [{ match: { args: '-cgi' }, action: { hang: true } }] });
     own.start();
     await own.mustApply({ gpus: [desired(own.gpus[0], '3g.40gb@4')] });
@@ -217,9 +209,9 @@ function tools(own: LoneAgent): readonly string[] {
     .map((words) => words.join(' '));
 }
 
-describe('the end of an agent', () => {
+describe.concurrent('the end of an agent', () => {
   it('by SIGTERM comes although every command of the driver hangs', async () => {
-    const own = await nodeWith({ ASTRAGO_SAMPLE_PERIOD_MS: '1000' });
+    await using own = await nodeWith({ ASTRAGO_SAMPLE_PERIOD_MS: '1000' });
     own.spoil({ rules: [{ action: { hang: true } }] });
     const agent = own.start();
     await agent.up();
@@ -231,7 +223,7 @@ describe('the end of an agent', () => {
   });
 
   it('by SIGKILL, ten times in a row, leaves no command of the driver behind', async () => {
-    const own = await nodeWith({ ASTRAGO_SAMPLE_PERIOD_MS: '300', ASTRAGO_INVENTORY_PERIOD_MS: '300' });
+    await using own = await nodeWith({ ASTRAGO_SAMPLE_PERIOD_MS: '300', ASTRAGO_INVENTORY_PERIOD_MS: '300' });
     for (let round = 0; round < 10; round += 1) {
       const agent = own.start();
       await agent.up();

@@ -210,7 +210,7 @@ function tools(own: LoneAgent): readonly string[] {
 }
 
 describe.concurrent('the end of an agent', () => {
-  it('by SIGTERM comes although every command of the driver hangs', async () => {
+  it('by SIGTERM comes although every question to the driver hangs', async () => {
     await using own = await nodeWith({ ASTRAGO_SAMPLE_PERIOD_MS: '1000' });
     own.spoil({ rules: [{ action: { hang: true } }] });
     const agent = own.start();
@@ -220,6 +220,20 @@ describe.concurrent('the end of an agent', () => {
     await own.kill('SIGTERM');
     expect(await agent.ended()).toEqual({ exitCode: 0, signal: null });
     await own.until(() => tools(own).length === 0, 'no command is left behind');
+  });
+
+  // A change is left a minute to finish, which is longer than this test may take.
+  it('by SIGTERM comes although a change hangs, which is not ended half-way', { timeout: 45_000 }, async () => {
+    await using own = await nodeWith();
+    own.spoil({ rules: [{ match: { args: '-cgi' }, action: { hang: true } }] });
+    const agent = own.start();
+    await own.mustApply({ gpus: [desired(own.gpus[0], '3g.40gb@4')] });
+    const changes = (): readonly string[] => tools(own).filter((words) => words.includes('-cgi'));
+    await own.until(() => changes().length > 0, 'it is about to cut');
+
+    await own.kill('SIGTERM');
+    expect(await agent.ended()).toEqual({ exitCode: 0, signal: null });
+    expect(changes()).toHaveLength(1);
   });
 
   it('by SIGKILL, ten times in a row, leaves no command of the driver behind', async () => {

@@ -22,10 +22,6 @@ function run(id: string, script: string) {
 /** Of a file that is written bit by bit only what has its end. */
 const textOf = (file: string) => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n') && readFileSync(file, 'utf8');
 
-async function metrics(port: number): Promise<string> {
-  return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-}
-
 describe('the agent process', () => {
   it('needs nothing but its environment, and says what is missing', async () => {
     expect(() => readAgentConfig({})).toThrow('set ASTRAGO_AGENT_DATA: the directory this agent keeps its state in');
@@ -47,7 +43,7 @@ describe('the agent process', () => {
     const first = node.start();
     const { metricsPort } = await first.up();
     expect(await (await fetch(`http://127.0.0.1:${metricsPort}/healthz`)).text()).toBe('ok\n');
-    await node.until(async () => (await metrics(metricsPort)).includes('astrago_gpu_info{node="node-1"'), 'the GPU is measured');
+    await node.until(async () => (await node.metrics()).includes('astrago_gpu_info{node="node-1"'), 'the GPU is measured');
 
     const second = node.spawn();
     expect(await second.ended()).toEqual({ exitCode: 1, signal: null });
@@ -83,11 +79,11 @@ describe('the agent process', () => {
     const pid = Number(await node.until(() => textOf(ran), 'the work runs'));
 
     await node.kill(signal);
-    const { metricsPort } = await node.start().up();
+    node.start();
 
     await node.until(
       async () =>
-        (await metrics(metricsPort))
+        (await node.metrics())
           .split('\n')
           .some((line) => line.startsWith('astrago_allocation_info{') && line.includes(`"${id}"`) && line.includes('state="running"')),
       'it is adopted',

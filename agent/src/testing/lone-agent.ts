@@ -10,6 +10,7 @@ import {
   type DesiredGpuSchema,
   type DesiredStateSchema,
   type Gpu,
+  type GpuProcess,
   type Inventory,
 } from '@astrago/proto/agent';
 import { createMachine, type Faults, type MachineOrder, type MachineState, rebootMachine } from '@astrago/sim';
@@ -202,6 +203,8 @@ export class LoneAgent implements AsyncDisposable {
       ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
       ASTRAGO_WORKLOAD_PATH: process.env['PATH'] ?? '',
       ASTRAGO_HOST_ROOT: this.scratch.path('host'),
+      // Its own, too: an agent of root would take one below /run.
+      ASTRAGO_MPS_DIRECTORY: this.scratch.path('mps'),
       // What is tested are steps, not samples.
       ASTRAGO_SAMPLE_PERIOD_MS: '60000',
       ASTRAGO_INVENTORY_PERIOD_MS: '1000',
@@ -266,6 +269,19 @@ export class LoneAgent implements AsyncDisposable {
   async allocation(id: string): Promise<AllocationStatus | undefined> {
     await this.#connected();
     return this.#reports.allocations?.allocations.find((one) => one.id === id);
+  }
+
+  /** What is on its GPUs, as it reported last. */
+  async processes(): Promise<readonly GpuProcess[]> {
+    await this.#connected();
+    return this.#reports.processes?.processes ?? [];
+  }
+
+  /** What a scraper gets. */
+  async metrics(): Promise<string> {
+    if (this.#process === undefined) throw new Error('no agent was started');
+    const { metricsPort } = await this.#process.up();
+    return (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
   }
 
   async runs(id: string): Promise<void> {

@@ -9,6 +9,7 @@ import type { GpuSample } from '../../agent/core/telemetry/sample.ts';
 import { Enforcer } from '../../agent/src/app/enforcer.ts';
 import type { DatedKernelNote } from '../../agent/src/app/health-ports.ts';
 import { HealthWatch } from '../../agent/src/app/health-watch.ts';
+import type { MpsControl } from '../../agent/src/app/mps-control.ts';
 import { NodeAgent, type NodeAgentDeps } from '../../agent/src/app/node-agent.ts';
 import { type AttributedProcess, NodeState, nodeKey } from '../../agent/src/app/node-state.ts';
 import type { GpuDriver, Ledger, ObservedGpu, ObservedProcess, ProcessLauncher, ProcessState } from '../../agent/src/app/ports.ts';
@@ -268,18 +269,8 @@ const readerStatus = { state: 'running', restarts: 0, abandoned: 0, lastSuccessA
 
 /** No device is shared in this history. */
 const sharesNothing: Pick<NodeAgentDeps, 'mps' | 'computeModes' | 'modes'> = {
-  mps: {
-    devices: async () => [],
-    look: async () => wrong(),
-    start: async () => wrong(),
-    setLimits: async () => wrong(),
-    stop: async () => wrong(),
-    clear: async () => wrong(),
-    terminateClient: async () => wrong(),
-    clientEnvironment: () => ({}),
-    isAlive: () => false,
-    processesOf: () => [],
-  },
+  // The rest of it would be a mistake to ask.
+  mps: { devices: async () => [], processesOf: () => [] } satisfies Partial<MpsControl> as unknown as MpsControl,
   computeModes: { computeMode: async () => 'default', setComputeMode: async () => wrong() },
   modes: { gpus: () => [], get: () => undefined, remember: async () => wrong(), forget: async () => wrong() },
 };

@@ -12,7 +12,7 @@ import { HealthWatch } from '../../agent/src/app/health-watch.ts';
 import type { MpsControl } from '../../agent/src/app/mps-control.ts';
 import { NodeAgent, type NodeAgentDeps } from '../../agent/src/app/node-agent.ts';
 import { type AttributedProcess, NodeState, nodeKey } from '../../agent/src/app/node-state.ts';
-import type { GpuDriver, Ledger, ObservedGpu, ObservedProcess, ProcessLauncher, ProcessState } from '../../agent/src/app/ports.ts';
+import type { Ledger, ObservedGpu, ObservedProcess, ProcessLauncher, ProcessState } from '../../agent/src/app/ports.ts';
 import type { TelemetrySource } from '../../agent/src/app/telemetry-source.ts';
 import { type ClockJump, VirtualClock } from '../../agent/src/testing/virtual-clock.ts';
 
@@ -96,12 +96,12 @@ async function play(jumps: readonly ClockJump[]): Promise<readonly string[]> {
     decide(what);
     throw new Error(`${what} is no part of this history`);
   };
-  const driver: GpuDriver = {
+  const driver = {
     observe: async () => {
       await takes(40);
       return { driverVersion: '580.65.06', gpus: boards };
     },
-    observeGpu: async (gpu) => {
+    observeGpu: async (gpu: GpuUuid) => {
       await takes(30);
       return boards.find(({ uuid }) => uuid === gpu) ?? wrong();
     },
@@ -110,10 +110,10 @@ async function play(jumps: readonly ClockJump[]): Promise<readonly string[]> {
       return processes();
     },
     readings: async () => [],
-    setMigMode: async (gpu, enabled) => {
+    setMigMode: async (gpu: GpuUuid, enabled: boolean) => {
       decide(`set MIG ${enabled} ${gpu}`);
       await takes(2 * lengthMs);
-      return 'done';
+      return 'done' as const;
     },
     resetGpu: never('reset'),
     createSlice: never('create'),

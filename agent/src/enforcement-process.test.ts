@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { EnforcementDeed, EnforcementMode } from '@astrago/proto/agent';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { readCommandLine, readProc } from './processes/proc.ts';
 import { LoneAgent } from './testing/lone-agent.ts';
 import { until } from './testing/until.ts';
@@ -11,17 +11,14 @@ import { until } from './testing/until.ts';
 // Real processes on a machine that may be busy with other tests.
 vi.setConfig({ testTimeout: 180_000 });
 
-let agent: LoneAgent | undefined;
 const strangers: ChildProcess[] = [];
-
-afterEach(async () => {
-  for (const child of strangers.splice(0)) child.kill('SIGKILL');
-  await agent?.[Symbol.asyncDispose]();
+afterAll(() => {
+  for (const child of strangers) child.kill('SIGKILL');
 });
 
-async function startAgent(environment: Readonly<Record<string, string>> = {}): Promise<LoneAgent> {
-  agent = await LoneAgent.running({}, { ASTRAGO_DETAIL_PERIOD_MS: '100', ASTRAGO_SAMPLE_PERIOD_MS: '10000', ...environment });
-  return agent;
+/** Each test has a machine of its own, so that they run side by side. */
+function startAgent(environment: Readonly<Record<string, string>> = {}): Promise<LoneAgent> {
+  return LoneAgent.running({}, { ASTRAGO_DETAIL_PERIOD_MS: '100', ASTRAGO_SAMPLE_PERIOD_MS: '10000', ...environment });
 }
 
 /** Whatever has a GPU in its environment sits on it, to the simulated driver. */
@@ -44,9 +41,9 @@ const condition = (on: LoneAgent, kind: string) =>
 const deeds = (on: LoneAgent) => (on.reports.enforcement?.actions ?? []).map(({ deed, pid }) => `${EnforcementDeed[deed]} ${pid}`);
 const inLedger = (on: LoneAgent) => on.steps.filter((line) => line.includes('"deed"'));
 
-describe('a stranger on a GPU', () => {
+describe.concurrent('a stranger on a GPU', () => {
   it('is shown and reported, and lives, where the policy observes or there is none', async () => {
-    const on = await startAgent();
+    await using on = await startAgent();
     await on.mustApply({ gpus: whole(on) });
     const { child, pid } = await stranger(on);
 
@@ -64,7 +61,7 @@ describe('a stranger on a GPU', () => {
   });
 
   it('is told to end and then killed where the policy ends it; a workload beside it is not touched', async () => {
-    const on = await startAgent();
+    await using on = await startAgent();
     const id = on.scratch.allocation();
     const allocation = {
       id,
@@ -91,7 +88,7 @@ describe('a stranger on a GPU', () => {
   });
 
   it('is left alone while the controller is silent, whatever the policy says', async () => {
-    const on = await startAgent({ ASTRAGO_CONTROLLER_SILENCE_MAX_MS: '1' });
+    await using on = await startAgent({ ASTRAGO_CONTROLLER_SILENCE_MAX_MS: '1' });
     await on.mustApply({ gpus: whole(on), enforcement: policy(EnforcementMode.TERMINATE, 0) });
     const { pid } = await stranger(on);
 
@@ -102,7 +99,7 @@ describe('a stranger on a GPU', () => {
   });
 });
 
-describe('a workload', () => {
+describe.concurrent('a workload', () => {
   const run = (id: string, on: LoneAgent, script: string, environment: Readonly<Record<string, string>> = {}, limits = {}) => ({
     id,
     workload: 'w',
@@ -112,7 +109,7 @@ describe('a workload', () => {
   });
 
   it('that holds more memory than its share is shown, and reported where the policy says so', async () => {
-    const on = await startAgent();
+    await using on = await startAgent();
     const id = on.scratch.allocation();
     const allocations = [run(id, on, 'exec sleep 300', { FAKE_NVIDIA_SMI_MEMORY_MIB: '20000' })];
     await on.mustApply({ gpus: whole(on), allocations, enforcement: policy(EnforcementMode.NOTIFY, 0) });
@@ -126,7 +123,7 @@ describe('a workload', () => {
   });
 
   it('has the limits of its order', async () => {
-    const on = await startAgent();
+    await using on = await startAgent();
     const told = on.scratch.path('limits');
     const script = `cat /proc/self/limits > ${told}.new; mv ${told}.new ${told}; exec sleep 300`;
     await on.mustApply({ gpus: whole(on), allocations: [run(on.scratch.allocation(), on, script, {}, { openFiles: 77 })] });

@@ -215,7 +215,8 @@ describe('a process tree', () => {
 
   async function marked(mark: string, count: number): Promise<readonly number[]> {
     return until(() => {
-      const pids = existsSync(mark) ? readFileSync(mark, 'utf8').trim().split('\n').map(Number) : [];
+      // Whole lines only: the file is there before anything is in it.
+      const pids = existsSync(mark) ? readFileSync(mark, 'utf8').split('\n').slice(0, -1).map(Number) : [];
       return pids.length === count && pids;
     }, `${count} processes have said their pid`);
   }

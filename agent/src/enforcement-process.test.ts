@@ -3,29 +3,26 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { EnforcementDeed, EnforcementMode } from '@astrago/proto/agent';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { readCommandLine, readProc } from './processes/proc.ts';
-import { AgentProcess } from './testing/agent-process.ts';
+import { LoneAgent } from './testing/lone-agent.ts';
 import { until } from './testing/until.ts';
 
 // Real processes on a machine that may be busy with other tests.
 vi.setConfig({ testTimeout: 180_000 });
 
-let agent: AgentProcess | undefined;
 const strangers: ChildProcess[] = [];
-
-afterEach(async () => {
-  for (const child of strangers.splice(0)) child.kill('SIGKILL');
-  await agent?.[Symbol.asyncDispose]();
+afterAll(() => {
+  for (const child of strangers) child.kill('SIGKILL');
 });
 
-async function startAgent(environment: Readonly<Record<string, string>> = {}): Promise<AgentProcess> {
-  agent = await AgentProcess.start(environment);
-  return agent;
+/** Each test has a machine of its own, so that they run side by side. */
+function startAgent(environment: Readonly<Record<string, string>> = {}): Promise<LoneAgent> {
+  return LoneAgent.running({}, { ASTRAGO_DETAIL_PERIOD_MS: '100', ASTRAGO_SAMPLE_PERIOD_MS: '10000', ...environment });
 }
 
 /** Whatever has a GPU in its environment sits on it, to the simulated driver. */
-async function stranger(on: AgentProcess, script = 'exec sleep 300'): Promise<{ readonly child: ChildProcess; readonly pid: number }> {
+async function stranger(on: LoneAgent, script = 'exec sleep 300'): Promise<{ readonly child: ChildProcess; readonly pid: number }> {
   const child = spawn('sh', ['-c', script], { env: { PATH: process.env['PATH'], CUDA_VISIBLE_DEVICES: on.gpus[0] }, stdio: 'ignore' });
   strangers.push(child);
   const pid = child.pid ?? 0;
@@ -38,36 +35,33 @@ function policy(mode: EnforcementMode, graceSeconds: number) {
   return { foreignProcess: mode, outsideAllocation: mode, memoryOverShare: mode, graceSeconds };
 }
 
-const whole = (on: AgentProcess) => on.gpus.map((uuid) => ({ uuid, layout: { case: 'whole' as const, value: {} } }));
-const condition = (on: AgentProcess, kind: string) =>
+const whole = (on: LoneAgent) => on.gpus.map((uuid) => ({ uuid, layout: { case: 'whole' as const, value: {} } }));
+const condition = (on: LoneAgent, kind: string) =>
   on.reports.inventory?.gpus.flatMap(({ conditions }) => conditions).find((one) => one.kind === kind)?.detail;
-const deeds = (on: AgentProcess) => (on.reports.enforcement?.actions ?? []).map(({ deed, pid }) => `${EnforcementDeed[deed]} ${pid}`);
-const inLedger = (on: AgentProcess) =>
-  readFileSync(on.scratch.path('data', 'ledger', 'steps.jsonl'), 'utf8')
-    .split('\n')
-    .filter((line) => line.includes('"deed"'));
+const deeds = (on: LoneAgent) => (on.reports.enforcement?.actions ?? []).map(({ deed, pid }) => `${EnforcementDeed[deed]} ${pid}`);
+const inLedger = (on: LoneAgent) => on.steps.filter((line) => line.includes('"deed"'));
 
-describe('a stranger on a GPU', () => {
+describe.concurrent('a stranger on a GPU', () => {
   it('is shown and reported, and lives, where the policy observes or there is none', async () => {
-    const on = await startAgent();
-    await on.order({ gpus: whole(on) });
+    await using on = await startAgent();
+    await on.mustApply({ gpus: whole(on) });
     const { child, pid } = await stranger(on);
 
-    const text = await on.eventually(() => condition(on, 'foreign-process'), 'the stranger is a condition');
+    const text = await on.until(() => condition(on, 'foreign-process'), 'the stranger is a condition');
     expect(text).toMatch(new RegExp(`^process ${pid} \\(.*sleep.*\\) .*belongs to no allocation$`));
     expect(on.reports.processes?.processes.find((one) => one.pid === pid)?.allocation).toBeUndefined();
-    await on.order({ gpus: whole(on), enforcement: policy(EnforcementMode.NOTIFY, 0) });
-    await on.eventually(() => deeds(on).length > 0, 'the deed is reported');
+    await on.mustApply({ gpus: whole(on), enforcement: policy(EnforcementMode.NOTIFY, 0) });
+    await on.until(() => deeds(on).length > 0, 'the deed is reported');
 
     expect(deeds(on)).toEqual([`NOTIFIED ${pid}`]);
     expect(inLedger(on)).toHaveLength(1);
     expect(readProc(pid)?.state).not.toBe('Z');
     child.kill('SIGKILL');
-    await on.eventually(() => condition(on, 'foreign-process') === undefined, 'the condition goes with the stranger');
+    await on.until(() => condition(on, 'foreign-process') === undefined, 'the condition goes with the stranger');
   });
 
   it('is told to end and then killed where the policy ends it; a workload beside it is not touched', async () => {
-    const on = await startAgent();
+    await using on = await startAgent();
     const id = on.scratch.allocation();
     const allocation = {
       id,
@@ -76,8 +70,8 @@ describe('a stranger on a GPU', () => {
       devices: [{ gpuUuid: on.gpus[0] ?? '' }],
       intent: { case: 'run' as const, value: { command: ['sleep', '300'] } },
     };
-    await on.order({ gpus: whole(on), allocations: [allocation], enforcement: policy(EnforcementMode.TERMINATE, 1) });
-    const own = await on.eventually(
+    await on.mustApply({ gpus: whole(on), allocations: [allocation], enforcement: policy(EnforcementMode.TERMINATE, 1) });
+    const own = await on.until(
       () => on.reports.processes?.processes.find((one) => one.allocation === id && one.name === 'sleep'),
       'the workload is on the GPU',
     );
@@ -86,7 +80,7 @@ describe('a stranger on a GPU', () => {
     const ended = Promise.all([polite, stubborn].map(async ({ child }) => (await once(child, 'exit'))[1]));
 
     expect(await ended).toEqual(['SIGTERM', 'SIGKILL']);
-    await on.eventually(() => deeds(on).length === 3, 'all deeds are reported');
+    await on.until(() => deeds(on).length === 3, 'all deeds are reported');
     expect(deeds(on).toSorted()).toEqual([`KILLED ${stubborn.pid}`, `TERMINATED ${polite.pid}`, `TERMINATED ${stubborn.pid}`].toSorted());
     expect(inLedger(on)).toHaveLength(3);
     expect(readProc(own.pid)?.state).not.toBe('Z');
@@ -94,19 +88,19 @@ describe('a stranger on a GPU', () => {
   });
 
   it('is left alone while the controller is silent, whatever the policy says', async () => {
-    const on = await startAgent({ ASTRAGO_CONTROLLER_SILENCE_MAX_MS: '1' });
-    await on.order({ gpus: whole(on), enforcement: policy(EnforcementMode.TERMINATE, 0) });
+    await using on = await startAgent({ ASTRAGO_CONTROLLER_SILENCE_MAX_MS: '1' });
+    await on.mustApply({ gpus: whole(on), enforcement: policy(EnforcementMode.TERMINATE, 0) });
     const { pid } = await stranger(on);
 
-    await on.eventually(() => deeds(on).length > 0, 'it is reported');
+    await on.until(() => deeds(on).length > 0, 'it is reported');
     expect(deeds(on)).toEqual([`HELD_BACK ${pid}`]);
     expect(on.reports.enforcement?.actions[0]?.detail).toContain('it was not ended: the controller has not been heard for too long');
     expect(readProc(pid)?.state).not.toBe('Z');
   });
 });
 
-describe('a workload', () => {
-  const run = (id: string, on: AgentProcess, script: string, environment: Readonly<Record<string, string>> = {}, limits = {}) => ({
+describe.concurrent('a workload', () => {
+  const run = (id: string, on: LoneAgent, script: string, environment: Readonly<Record<string, string>> = {}, limits = {}) => ({
     id,
     workload: 'w',
     workspace: 's',
@@ -115,26 +109,26 @@ describe('a workload', () => {
   });
 
   it('that holds more memory than its share is shown, and reported where the policy says so', async () => {
-    const on = await startAgent();
+    await using on = await startAgent();
     const id = on.scratch.allocation();
     const allocations = [run(id, on, 'exec sleep 300', { FAKE_NVIDIA_SMI_MEMORY_MIB: '20000' })];
-    await on.order({ gpus: whole(on), allocations, enforcement: policy(EnforcementMode.NOTIFY, 0) });
+    await on.mustApply({ gpus: whole(on), allocations, enforcement: policy(EnforcementMode.NOTIFY, 0) });
 
-    const text = await on.eventually(() => condition(on, 'memory-over-share'), 'it is a condition');
+    const text = await on.until(() => condition(on, 'memory-over-share'), 'it is a condition');
     expect(text).toContain(`of allocation ${id} uses memory beyond its allocation's share of`);
-    await on.eventually(() => deeds(on).length > 0, 'it is reported');
+    await on.until(() => deeds(on).length > 0, 'it is reported');
     expect(on.reports.enforcement?.actions[0]).toMatchObject({ finding: 'memory-over-share', allocation: id, gpuUuid: on.gpus[0] });
     expect(on.reports.enforcement?.actions[0]?.detail).toContain('20000 MiB');
     expect(condition(on, 'foreign-process')).toBeUndefined();
   });
 
   it('has the limits of its order', async () => {
-    const on = await startAgent();
+    await using on = await startAgent();
     const told = on.scratch.path('limits');
     const script = `cat /proc/self/limits > ${told}.new; mv ${told}.new ${told}; exec sleep 300`;
-    await on.order({ gpus: whole(on), allocations: [run(on.scratch.allocation(), on, script, {}, { openFiles: 77 })] });
+    await on.mustApply({ gpus: whole(on), allocations: [run(on.scratch.allocation(), on, script, {}, { openFiles: 77 })] });
 
-    const limits = await on.eventually(() => existsSync(told) && readFileSync(told, 'utf8'), 'the workload tells its limits');
+    const limits = await on.until(() => existsSync(told) && readFileSync(told, 'utf8'), 'the workload tells its limits');
     expect(limits).toMatch(/^Max open files +77 +77 /m);
   });
 });

@@ -15,9 +15,9 @@ function pathsIn(document: string, text: string): readonly string[] {
 }
 
 /** Paths of one person's machine. */
-const someonesMachine = /(?<![\w.~*-])\/(?:home|Users|root|work|tmp|mnt)\/[\w.]+/g;
-/** Where programs of others keep things on every machine. */
-const everywhere = /^\/tmp\/nvidia-/;
+const someonesMachine = /(?<![\w.~*-])\/(?:home|Users|root|work|tmp|mnt)\/[\w.-]+/g;
+/** Where programs of others keep things on every machine: the pipe directory of MPS, unless it is told of another. */
+const everywhere = /^\/tmp\/nvidia-mps\.?$/;
 
 export const texts: readonly Rule[] = [
   {
@@ -35,9 +35,10 @@ export const texts: readonly Rule[] = [
     broken: (tree) =>
       [...(tree.texts.get('README.md') ?? '').matchAll(/\.\/astrago ([a-z]+)/g)]
         .map(([, verb = '']) => verb)
-        .filter((verb) => !['help', 'test', 'check', 'gen'].includes(verb) && !tree.exists(`controller/cli/commands/${verb}.ts`))
+        .filter((verb) => !['help', 'test', 'check', 'gen', 'agent'].includes(verb) && !tree.exists(`controller/cli/commands/${verb}.ts`))
         .map((verb) => `README.md shows ./astrago ${verb}`),
     sample: { 'README.md': '$ ./astrago dance' },
+    harmless: { 'README.md': '$ ./astrago agent doctor' },
   },
   {
     sentence: 'the README leads to the architecture and the glossary',
@@ -54,5 +55,6 @@ export const texts: readonly Rule[] = [
           .map((found) => `${path} names ${found}`),
       ),
     sample: { 'README.md': `cd ${['', 'home', 'ada', 'astrago'].join('/')}` },
+    harmless: { 'README.md': 'Its sockets are in `/tmp/nvidia-mps/control`.' },
   },
 ];

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { LaunchRequest, ProcessState } from '../app/ports.ts';
+import { type LaunchRequest, type ProcessState, StartFault } from '../app/ports.ts';
 import { Scratch } from '../testing/scratch.ts';
 import { until } from '../testing/until.ts';
 import { LocalLauncher } from './launcher.ts';
@@ -159,7 +159,7 @@ describe('starting twice', () => {
 
     expect(await launcher.bar(id)).toBe(true);
     expect(await launcher.bar(id)).toBe(true);
-    await launcher.start(request(sh(`echo ran >> ${mark}`)));
+    await expect(launcher.start(request(sh(`echo ran >> ${mark}`)))).rejects.toThrow(StartFault);
     expect(await launcher.state(id)).toEqual({ kind: 'absent' });
     expect(existsSync(mark)).toBe(false);
 
@@ -215,7 +215,8 @@ describe('a process tree', () => {
 
   async function marked(mark: string, count: number): Promise<readonly number[]> {
     return until(() => {
-      const pids = existsSync(mark) ? readFileSync(mark, 'utf8').trim().split('\n').map(Number) : [];
+      // Whole lines only: the file is there before anything is in it.
+      const pids = existsSync(mark) ? readFileSync(mark, 'utf8').split('\n').slice(0, -1).map(Number) : [];
       return pids.length === count && pids;
     }, `${count} processes have said their pid`);
   }

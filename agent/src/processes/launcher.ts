@@ -157,6 +157,8 @@ export class LocalLauncher implements ProcessLauncher {
     }
     owner ??= await this.#owner(allocation);
     if (owner === undefined) throw new StartFault('the command could not be started: its supervisor could not write to the data directory');
+    // Whoever barred it has called it failed; a ledger that was lost does not know that any more.
+    if (owner.pid === nobody) throw new StartFault('it was called failed before it was started, so it is not started any more');
     if (owner.pid === child.pid && !ended()) this.#children.add(allocation);
   }
 

@@ -1,52 +1,50 @@
 // The real agent process on a simulated machine, spoken to over gRPC as its controller would, without a controller.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   AllocationState,
   type AllocationStatus,
-  ApplyRequestSchema,
   type ApplyResponse,
   type DesiredAllocationSchema,
   type DesiredGpuSchema,
+  type DesiredStateSchema,
   type Gpu,
+  type GpuProcess,
   type Inventory,
-  NodeAgent,
-  type WatchResponse,
 } from '@astrago/proto/agent';
-import { serviceDefinition } from '@astrago/proto/grpc';
 import { createMachine, type Faults, type MachineOrder, type MachineState, rebootMachine } from '@astrago/sim';
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import * as grpc from '@grpc/grpc-js';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { readAllProcs, readCommandLine } from '../processes/proc.ts';
+import { AgentProcess } from './agent-process.ts';
 import { Scratch } from './scratch.ts';
+import { type Reports, StandInController } from './stand-in-controller.ts';
 import { TestAuthority } from './test-authority.ts';
 import { until } from './until.ts';
 
+type DesiredState = MessageInitShape<typeof DesiredStateSchema>;
 type DesiredGpu = MessageInitShape<typeof DesiredGpuSchema>;
 type DesiredAllocation = MessageInitShape<typeof DesiredAllocationSchema>;
+type Environment = Readonly<Record<string, string>>;
 
 interface MachineModel {
   readonly model: { readonly mig: { readonly profiles: readonly { readonly id: number; readonly name: string }[] } | null };
 }
 
-const Client = grpc.makeGenericClientConstructor(serviceDefinition(NodeAgent), 'NodeAgent');
-
 export class LoneAgent implements AsyncDisposable {
   readonly scratch = new Scratch();
   readonly gpus: readonly string[];
   readonly #authority: TestAuthority;
-  readonly #environment: Readonly<Record<string, string>>;
-  #process: ChildProcess | undefined;
-  #client: InstanceType<typeof Client> | undefined;
-  #log = '';
+  readonly #environment: Environment;
+  /** All that were spawned; the last one that was started is the one spoken to. */
+  readonly #processes: AgentProcess[] = [];
+  #process: AgentProcess | undefined;
+  #controller: Promise<StandInController> | undefined;
+  /** What the agent has reported since it was started. */
+  #reports: Reports = {};
   #generation = 0;
-  /** What the agent reported last, since it was started. */
-  #inventory: Inventory | undefined;
-  #allocations: readonly AllocationStatus[] = [];
 
-  private constructor(authority: TestAuthority, machine: Partial<MachineOrder>, environment: Readonly<Record<string, string>>) {
+  private constructor(authority: TestAuthority, machine: Partial<MachineOrder>, environment: Environment) {
     this.#authority = authority;
     this.#environment = environment;
     const { gpuUuids } = createMachine({
@@ -60,9 +58,13 @@ export class LoneAgent implements AsyncDisposable {
     this.boot('boot-1');
     // Its own host, so that what runs on this machine meanwhile is not seen, nor what the test puts there by others.
     mkdirSync(this.scratch.path('host', 'proc'), { recursive: true });
+    writeFileSync(this.kernelLog, '6,1,1000,-;Linux version 6.12\n');
+    // Workloads of another user have to get to their directories.
+    chmodSync(this.scratch.directory, 0o711);
   }
 
-  static async make(machine: Partial<MachineOrder> = {}, environment: Readonly<Record<string, string>> = {}): Promise<LoneAgent> {
+  /** A machine, and a node that has joined as `node-1`; nothing runs yet. `environment` is that of every agent on it. */
+  static async make(machine: Partial<MachineOrder> = {}, environment: Environment = {}): Promise<LoneAgent> {
     const authority = await TestAuthority.make();
     const agent = new LoneAgent(authority, machine, environment);
     const own = await authority.issue('node-1');
@@ -76,12 +78,35 @@ export class LoneAgent implements AsyncDisposable {
     return agent;
   }
 
+  /** As {@link make}, with an agent that is up. */
+  static async running(machine: Partial<MachineOrder> = {}, environment: Environment = {}): Promise<LoneAgent> {
+    const agent = await LoneAgent.make(machine, environment);
+    try {
+      await agent.start().up();
+      return agent;
+    } catch (failure) {
+      await agent[Symbol.asyncDispose]();
+      throw failure;
+    }
+  }
+
   get machine(): string {
     return this.scratch.path('machine');
   }
 
+  /** A file with lines as of /dev/kmsg. */
+  get kernelLog(): string {
+    return this.scratch.path('host', 'kmsg');
+  }
+
+  /** What the agent has written since it was started. */
   get log(): string {
-    return this.#log;
+    return this.#process?.log ?? '';
+  }
+
+  /** The newest report of each kind since the agent was started; it is watched from the first order or question on. */
+  get reports(): Reports {
+    return this.#reports;
   }
 
   /** Intents and outcomes as they stand in the ledger; a line that is not written to its end is none. */
@@ -149,89 +174,92 @@ export class LoneAgent implements AsyncDisposable {
     }
   }
 
-  /** Spawns the process; its answers come once it is up. */
-  start(): void {
-    this.#inventory = undefined;
-    this.#allocations = [];
-    this.#log = '';
-    const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'main.ts')], {
-      env: {
-        PATH: process.env['PATH'],
-        ASTRAGO_NODE_NAME: 'node-1',
-        ASTRAGO_AGENT_DATA: this.scratch.path('data'),
-        ASTRAGO_JOIN_ADDRESS: '127.0.0.1:1',
-        ASTRAGO_CONTROLLER_ADDRESS: '127.0.0.1:1',
-        ASTRAGO_NVIDIA_SMI: join(this.machine, 'bin', 'nvidia-smi'),
-        ASTRAGO_METRICS_BIND: '127.0.0.1:0',
-        ASTRAGO_BOOT_ID_FILE: this.scratch.path('boot-id'),
-        ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
-        ASTRAGO_WORKLOAD_PATH: process.env['PATH'],
-        ASTRAGO_HOST_ROOT: this.scratch.path('host'),
-        // What is tested are steps, not samples.
-        ASTRAGO_SAMPLE_PERIOD_MS: '60000',
-        ASTRAGO_INVENTORY_PERIOD_MS: '1000',
-        ...this.#environment,
-      },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    this.#process = child;
-    child.stderr?.on('data', (chunk: Buffer) => {
-      this.#log += chunk.toString();
-    });
+  /** Spawns the agent that is spoken to from now on; its answers come once it is up. */
+  start(environment: Environment = {}): AgentProcess {
+    this.#process = this.spawn(environment);
+    this.#reports = {};
+    this.#controller = undefined;
+    return this.#process;
   }
 
-  /** Kills without mercy; returns when the process is gone. */
-  async kill(): Promise<void> {
-    this.#client?.close();
-    this.#client = undefined;
-    const child = this.#process;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
+  /** Spawns an agent of this node beside the one that is spoken to. */
+  spawn(environment: Environment = {}): AgentProcess {
+    const spawned = new AgentProcess(this.environment(environment));
+    this.#processes.push(spawned);
+    return spawned;
   }
 
-  async #connected(): Promise<InstanceType<typeof Client>> {
-    if (this.#client !== undefined) return this.#client;
-    const address = await this.until(() => {
-      const line = this.#log.split('\n').find((text) => text.includes('the agent is up'));
-      return line !== undefined && (JSON.parse(line) as { address: string }).address;
-    }, 'the agent is up');
-    const own = await this.#authority.issue('controller');
-    const client = new Client(
-      address,
-      grpc.credentials.createSsl(Buffer.from(this.#authority.pem), Buffer.from(own.keyPem), Buffer.from(own.certificatePem)),
-      { 'grpc.ssl_target_name_override': 'localhost' },
-    );
-    this.#client = client;
-    const watch = client['watch'] as (request: object) => grpc.ClientReadableStream<WatchResponse>;
-    const stream = watch.call(client, {});
-    stream.on('data', ({ report }: WatchResponse) => {
-      if (report.case === 'inventory') this.#inventory = report.value;
-      if (report.case === 'allocations') this.#allocations = report.value.allocations;
-    });
-    // It breaks with the process, which is what is tested.
-    stream.on('error', () => undefined);
-    return client;
+  /** What an agent of this node finds in its environment. */
+  environment(more: Environment = {}): Environment {
+    return {
+      ASTRAGO_NODE_NAME: 'node-1',
+      ASTRAGO_AGENT_DATA: this.scratch.path('data'),
+      ASTRAGO_JOIN_ADDRESS: '127.0.0.1:1',
+      ASTRAGO_CONTROLLER_ADDRESS: '127.0.0.1:1',
+      ASTRAGO_NVIDIA_SMI: join(this.machine, 'bin', 'nvidia-smi'),
+      ASTRAGO_METRICS_BIND: '127.0.0.1:0',
+      ASTRAGO_BOOT_ID_FILE: this.scratch.path('boot-id'),
+      ASTRAGO_KERNEL_LOG: this.kernelLog,
+      ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
+      ASTRAGO_WORKLOAD_PATH: process.env['PATH'] ?? '',
+      ASTRAGO_HOST_ROOT: this.scratch.path('host'),
+      // Its own, too: an agent of root would take one below /run.
+      ASTRAGO_MPS_DIRECTORY: this.scratch.path('mps'),
+      // What is tested are steps, not samples.
+      ASTRAGO_SAMPLE_PERIOD_MS: '60000',
+      ASTRAGO_INVENTORY_PERIOD_MS: '1000',
+      ...this.#environment,
+      ...more,
+    };
   }
 
-  /** The next order; the agent must be up. */
-  async order(gpus: readonly DesiredGpu[], allocations: readonly DesiredAllocation[] = []): Promise<ApplyResponse['answer']> {
-    const client = await this.#connected();
+  /** Ends the agent, without mercy unless told otherwise; returns when the process is gone. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    await this.#process?.kill(signal);
+    const controller = this.#controller;
+    this.#controller = undefined;
+    (await controller?.catch(() => undefined))?.[Symbol.dispose]();
+  }
+
+  #connected(): Promise<StandInController> {
+    this.#controller ??= this.#connect();
+    return this.#controller;
+  }
+
+  async #connect(): Promise<StandInController> {
+    if (this.#process === undefined) throw new Error('no agent was started');
+    const { address } = await this.#process.up();
+    const controller = await StandInController.connect(address, this.#authority);
+    this.#reports = controller.reports;
+    return controller;
+  }
+
+  /** The next order; waits for the agent to be up. */
+  order(gpus: readonly DesiredGpu[], allocations: readonly DesiredAllocation[] = []): Promise<ApplyResponse['answer']> {
+    return this.apply({ gpus: [...gpus], allocations: [...allocations] });
+  }
+
+  /** As {@link order}, of everything that can be ordered. */
+  async apply(desired: DesiredState): Promise<ApplyResponse['answer']> {
+    const controller = await this.#connected();
     this.#generation += 1;
-    const desired = { epoch: 1n, generation: BigInt(this.#generation), gpus: [...gpus], allocations: [...allocations] };
-    const apply = client['apply'] as (request: object, answer: (failure: Error | null, response: ApplyResponse) => void) => void;
-    return new Promise((resolve, reject) =>
-      apply.call(client, create(ApplyRequestSchema, { desired }), (failure, response) =>
-        failure === null ? resolve(response.answer) : reject(failure),
-      ),
-    );
+    return controller.apply({ epoch: 1n, generation: BigInt(this.#generation), ...desired });
+  }
+
+  /** As {@link apply}; throws where the answer is not yes. */
+  async mustApply(desired: DesiredState): Promise<void> {
+    const answer = await this.apply(desired);
+    if (answer.case !== 'accepted') throw new Error(`the order was not accepted: ${answer.value?.detail}`);
+  }
+
+  async exec(allocation: string, command: readonly string[]): Promise<{ readonly output: string; readonly exitCode: number | undefined }> {
+    return (await this.#connected()).exec(allocation, command);
   }
 
   /** What the agent says now; `undefined` before its driver has answered. */
   async inventory(): Promise<Inventory | undefined> {
     await this.#connected();
-    return this.#inventory;
+    return this.#reports.inventory;
   }
 
   async gpu(index = 0): Promise<Gpu | undefined> {
@@ -240,7 +268,20 @@ export class LoneAgent implements AsyncDisposable {
 
   async allocation(id: string): Promise<AllocationStatus | undefined> {
     await this.#connected();
-    return this.#allocations.find((one) => one.id === id);
+    return this.#reports.allocations?.allocations.find((one) => one.id === id);
+  }
+
+  /** What is on its GPUs, as it reported last. */
+  async processes(): Promise<readonly GpuProcess[]> {
+    await this.#connected();
+    return this.#reports.processes?.processes ?? [];
+  }
+
+  /** What a scraper gets. */
+  async metrics(): Promise<string> {
+    if (this.#process === undefined) throw new Error('no agent was started');
+    const { metricsPort } = await this.#process.up();
+    return (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
   }
 
   async runs(id: string): Promise<void> {
@@ -254,12 +295,13 @@ export class LoneAgent implements AsyncDisposable {
   /** `until`, with what the agent printed where it is in vain. */
   async until<T>(look: () => T | undefined | false | Promise<T | undefined | false>, what: string): Promise<T> {
     return until(look, what).catch((cause: unknown) => {
-      throw new Error(`in vain: ${what}\n${this.#log.slice(-4000)}\n${this.steps.slice(-20).join('\n')}`, { cause });
+      throw new Error(`in vain: ${what}\n${this.log.slice(-4000)}\n${this.steps.slice(-20).join('\n')}`, { cause });
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
+    for (const spawned of this.#processes) await spawned.kill();
     this.#endTools();
     await this.scratch[Symbol.asyncDispose]();
   }

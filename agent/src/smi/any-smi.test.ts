@@ -149,7 +149,7 @@ describe('a replay of a recording', () => {
 
     expect(moment.samples[0]?.values).toMatchObject({ power: 432.21, temperature: 53, 'pcie-replays': 9 });
     expect(moment.details?.slices.map((own) => own.values['memory-used'])).toEqual([11091, 17, 9, 9].map((mebi) => mebi * 1024 ** 2));
-    expect(moment.failures).toEqual([expect.stringContaining('--query-gpu')]);
+    expect(moment.faults).toMatchObject([{ message: expect.stringContaining('--query-gpu') }]);
   });
 
   it('that does nothing is called so', async () => {

@@ -33,6 +33,14 @@ export interface Change {
 
 const outputMax = 2_000;
 
+/** Of a switch or a field that this nvidia-smi does not have, in its own words. */
+const unknown =
+  /is not recognized|is not a valid field|Invalid combination of input arguments|missing its value|unrecognized|unknown (?:option|switch|argument|command)|usage:/i;
+
+export function isUnknown(fault: DriverFault): boolean {
+  return fault.code === 'failed' && unknown.test(fault.output);
+}
+
 /** Runs commands in their lanes and turns what they print into answers or {@link DriverFault}. */
 export class Asking {
   readonly around: CommandSurroundings;
@@ -56,13 +64,13 @@ export class Asking {
     this.#lanes.abandon({ gpu: 'all', manner: 'look' }, gone);
   }
 
-  /** Asks again once when the answer cannot be read: listings are known to fail now and then. */
+  /** Asks again once when the answer cannot be read: listings are known to fail now and then. What is not known stays so. */
   async ask<T>(question: Question<T>, signal: AbortSignal): Promise<T> {
     try {
       return await this.#askOnce(question, signal);
     } catch (fault) {
       const flaky = fault instanceof DriverFault && (fault.code === 'unreadable-output' || fault.code === 'failed');
-      if (!flaky || signal.aborted) throw fault;
+      if (!flaky || isUnknown(fault) || signal.aborted) throw fault;
       return await this.#askOnce(question, signal);
     }
   }
@@ -89,7 +97,10 @@ export class Asking {
       // Warnings of loaders and libraries go to stderr beside a good answer.
       const answer = read(stdout.trim() === '' ? stderr : stdout);
       if (answer.kind === 'parsed') return answer.value;
-      throw faultOf('unreadable-output', args, `${answer.reason}: ${answer.line}\n${output}`);
+      // An error exit is not to be relied on.
+      const code = output.length < outputMax ? codeOf(undefined, output) : 'failed';
+      if (code === 'failed') throw faultOf('unreadable-output', args, `${answer.reason}: ${answer.line}\n${output}`);
+      throw faultOf(code, args, output);
     });
   }
 

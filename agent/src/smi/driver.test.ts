@@ -225,14 +225,6 @@ describe('observing', () => {
     expect(await codeOf(driver.observeGpu(other, signal))).toBe('gpu-lost');
   });
 
-  it('has readings without the values that were not measured', async () => {
-    using smi = mixed({ '--query-gpu=uuid*': { stdout: `${h100}, [N/A], 4225, 58, [Unknown Error]\n` } });
-
-    expect(await driverOf(smi).readings(signal)).toEqual([
-      { gpuUuid: h100, utilizationRatio: undefined, memoryUsedMiB: 4225, temperatureCelsius: 58, powerWatts: undefined },
-    ]);
-  });
-
   it('finds processes with the instance they are in, and leaves display servers out', async () => {
     const process = (gi: string, pid: number, type: string, memory: string): string =>
       `<process_info><gpu_instance_id>${gi}</gpu_instance_id><compute_instance_id>${gi}</compute_instance_id><pid>${pid}</pid><type>${type}</type><process_name>/a &amp; b</process_name><used_memory>${memory}</used_memory></process_info>`;
@@ -339,5 +331,16 @@ describe('changing', () => {
     });
 
     expect(await codeOf(driverOf(smi).resetGpu(h100, signal))).toBe('gpu-in-use');
+  });
+
+  it('tells of a reset that was done, and not of one that failed', async () => {
+    using smi = mixed({ [`-i ${h100} --gpu-reset`]: { stdout: 'All done.\n' }, [`-i ${other} --gpu-reset`]: { exit: 255 } });
+    const heard: string[] = [];
+    const driver = createSmiDriver({ program: smi.program, onReset: (gpu) => heard.push(gpu) });
+
+    await driver.resetGpu(h100, signal);
+
+    expect(await codeOf(driver.resetGpu(other, signal))).toBe('failed');
+    expect(heard).toEqual([h100]);
   });
 });

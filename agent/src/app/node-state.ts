@@ -63,6 +63,9 @@ export type KernelLogStatus =
   /** `lostRecords` were overwritten before they were read; 0 where the log does not tell. */
   { readonly kind: 'readable'; readonly lostRecords: number } | { readonly kind: 'unreadable'; readonly detail: string };
 
+const slicesUnknown =
+  'where its slices lie is not known, so nothing is cut here: make this command work for the user that the agent runs as';
+
 /** Key of {@link NodeState} conditions that are about the node as a whole. */
 export const nodeKey = 'node';
 
@@ -165,7 +168,7 @@ export class NodeState {
     for (const kind of Object.values(conditionOfFault)) if (!faults.has(kind)) this.#change(gpu.uuid, kind, undefined);
     for (const [kind, fault] of faults) {
       if (kind === 'gpu-lost') this.#missing.add(gpu.uuid);
-      this.#change(gpu.uuid, kind, fault.message);
+      this.#change(gpu.uuid, kind, hasItsSlices(gpu) ? fault.message : `${fault.message}; ${slicesUnknown}`);
     }
   }
 

@@ -72,6 +72,7 @@ function noteFailure(state: NodeState, fault: DriverFault): void {
   if (fault.cause instanceof Error && fault.code === 'driver-unavailable')
     state.setCondition(nodeKey, 'driver-unavailable', `${fault.cause.message}; ${notStarted}`);
   if (fault.code === 'unreadable-output') state.setCondition(nodeKey, 'listing-unreadable', `${fault.message}; ${notUnderstood}`);
+  if (fault.code === 'failed') state.setCondition(nodeKey, 'driver-unavailable', `${fault.message}; ${notUnderstood}`);
 }
 
 function isWorthAsking(listing: Awaited<ReturnType<GpuDriver['observe']>>['gpus'] | DriverFault): boolean {

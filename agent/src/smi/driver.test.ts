@@ -161,7 +161,10 @@ describe('observing', () => {
     using smi = mixed();
     smi.answer({ 'mig *-lgi': { stdout: fixture('prickle/h100-mig-mixed-20260729/mig-gi.txt').split('\n').slice(0, 8).join('\n') } });
 
-    expect(await codeOf(driverOf(smi).observe(signal))).toBe('unreadable-output');
+    expect((await driverOf(smi).observe(signal)).gpus.find(({ uuid }) => uuid === h100)).toMatchObject({
+      slices: [],
+      shortfall: { faults: [{ code: 'unreadable-output' }], unplaced: expect.any(Array) },
+    });
     expect(smi.calls().filter((call) => call === 'mig -lgi')).toHaveLength(2);
   });
 

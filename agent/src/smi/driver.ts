@@ -108,7 +108,9 @@ class Driver implements SmiDriver {
     const found = (await this.#looking.gpus(oneGpu(gpu), signal)).find((own) => own.gpu.uuid === gpu)?.gpu;
     if (found === undefined) throw notListed(gpu);
     // What is cut is decided on this listing.
-    const short = found.shortfall?.faults.find((fault) => isHang(fault) || found.shortfall?.unplaced !== undefined);
+    const short = found.shortfall?.faults.find(
+      (fault) => fault.code === 'gpu-lost' || isHang(fault) || found.shortfall?.unplaced !== undefined,
+    );
     if (short !== undefined) throw short;
     return found;
   }

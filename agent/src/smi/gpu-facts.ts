@@ -16,6 +16,8 @@ export interface GpuFacts {
   /** Absent where it is not printed or says the same as `migMode`. */
   readonly migPending: boolean | undefined;
   readonly driverVersion: string | undefined;
+  /** Of a GPU that is listed, and told to be lost. */
+  readonly isLost?: boolean;
 }
 
 /** In the order they are asked for; those a driver does not know are left out of the question. */

@@ -37,15 +37,15 @@ export class Looking {
     const listed = await this.#withModes(await this.facts(scope, signal), signal);
     const slices = await this.#slices.of(
       scope,
-      listed.filter((facts) => facts.migMode === 'enabled'),
+      listed.filter((facts) => facts.migMode === 'enabled' && facts.isLost !== true),
       signal,
     );
     // Where `mig` hangs for one question it would for the next.
-    const answering = listed.filter(({ uuid }) => !hangs(slices.get(uuid)));
+    const answering = listed.filter(({ uuid, isLost }) => isLost !== true && !hangs(slices.get(uuid)));
     const faults = await this.#book.fill(scope, answering, signal);
     return listed.map((facts) => {
       const found = slices.get(facts.uuid);
-      const shortfall = shortfallOf(found, faults.get(facts.uuid));
+      const shortfall = facts.isLost === true ? lost : shortfallOf(found, faults.get(facts.uuid));
       return {
         facts,
         gpu: {
@@ -98,7 +98,9 @@ export class Looking {
       try {
         return (await ask()).filter((own) => isIn(scope, own));
       } catch (fault) {
-        if (!(fault instanceof DriverFault) || !isRefusal(fault) || signal.aborted) throw fault;
+        if (!(fault instanceof DriverFault) || signal.aborted) throw fault;
+        // What hangs may hang for another GPU than the one that was asked about.
+        if (!isRefusal(fault)) throw scope.gpu === 'all' ? fault : refused;
       }
     }
     throw refused;
@@ -157,6 +159,8 @@ export class Looking {
 function isIn(scope: Scope, facts: GpuFacts): boolean {
   return scope.gpu === 'all' || scope.gpu === facts.uuid;
 }
+
+const lost: Shortfall = { faults: [new DriverFault('gpu-lost', { command: ['-q', '-x'], output: 'GPU is lost' })] };
 
 function hangs(finding: SliceFinding | undefined): boolean {
   return finding?.kind === 'unlisted' && isHang(finding.fault);

@@ -19,6 +19,7 @@ export function factsOfLog(log: DeviceLog): readonly GpuFacts[] {
         modeIsTold: true,
         migPending: (pending === 'enabled' || pending === 'disabled') && pending !== migMode ? pending === 'enabled' : undefined,
         driverVersion: log.driverVersion,
+        isLost: gpu.isLost,
       },
     ];
   });

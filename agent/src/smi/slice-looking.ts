@@ -39,6 +39,8 @@ export class SliceLooking {
       return new Map(gpus.map(({ uuid }) => [uuid, { kind: 'listed', slices: slices.get(uuid) ?? [] }]));
     } catch (fault) {
       if (!(fault instanceof DriverFault) || fault.code === 'driver-unavailable' || signal.aborted) throw fault;
+      // A table of it, however damaged, is its own.
+      if (fault.code === 'unreadable-output' && !/^no table of /.test(fault.output)) this.#migAnswers = true;
       // One GPU can spoil it for all. They are asked beside each other: each may take its whole time.
       if (scope.gpu === 'all' && gpus.length > 1 && (this.#migAnswers || isHang(fault) || fault.code === 'gpu-lost')) {
         const each = await Promise.all(gpus.map((gpu) => this.of(oneGpu(gpu.uuid, String(gpu.index)), [gpu], signal)));

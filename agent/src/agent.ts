@@ -10,7 +10,6 @@ import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
 import { pino } from 'pino';
 import { Attribution } from './app/attribution.ts';
 import { Enforcer } from './app/enforcer.ts';
-import { tellingResets } from './app/health-resets.ts';
 import { HealthWatch } from './app/health-watch.ts';
 import { HostTelemetry } from './app/host-telemetry.ts';
 import { MigManagement } from './app/mig-management.ts';
@@ -126,14 +125,12 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       onExit: () => agent.nudge(),
     });
     log.info({ limits: launcher.limitsKeptBy }, 'the limits of workloads are kept');
-    const driver = tellingResets(
-      createSmiDriver({
-        program: config.nvidiaSmi,
-        environment: config.toolEnvironment,
-        onCommand: (sample) => metrics.onCommand(sample),
-      }),
-      (gpu) => health.noteReset(gpu),
-    );
+    const driver = createSmiDriver({
+      program: config.nvidiaSmi,
+      environment: config.toolEnvironment,
+      onCommand: (sample) => metrics.onCommand(sample),
+      onReset: (gpu) => health.noteReset(gpu),
+    });
     const migManagement = new MigManagement({
       mode: config.migManagement,
       finders: [runningManagers({ proc: join(config.hostRoot, 'proc') }), enabledUnits({ root: config.hostRoot })],

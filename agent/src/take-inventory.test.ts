@@ -34,10 +34,12 @@ async function look(program: string, limitMs = 20_000): Promise<Looked> {
 }
 
 const replayed = (commands: readonly RecordedCommand[]): Promise<Looked> => look(replayingSmi(scratch.directory, commands));
-const kinds = ({ document }: Looked): readonly string[] => document.conditions.map(({ kind }) => kind);
+const kinds = ({ document }: Looked): readonly string[] =>
+  [...document.gpus.flatMap((gpu) => gpu.conditions), ...document.conditions].map(({ kind }) => kind);
 
-/** Neither a query nor a log: nobody has said which GPUs there are. */
-const unlisted = ['driver-unavailable', 'telemetry-stale'];
+function placeOf({ profile, start, gpuInstanceId }: InventoryDocument['gpus'][number]['slices'][number]): string {
+  return `${profile ?? `GI ${gpuInstanceId}`}${start === undefined ? '' : `@${start}`}`;
+}
 
 /** A stand-in that has no `-q -x`, or no query, tells less, and the look says what is missing. */
 const recorded: readonly {
@@ -47,7 +49,20 @@ const recorded: readonly {
   readonly slices: readonly string[];
   readonly kinds: readonly string[];
 }[] = [
-  { what: 'only -L', commands: () => prickle('h100-mig-20260729', '-L'), gpus: 0, slices: [], kinds: unlisted },
+  {
+    what: 'only -L',
+    commands: () => prickle('h100-mig-20260729', '-L'),
+    gpus: 1,
+    slices: ['1g.10gb', '1g.10gb'],
+    kinds: ['listing-unreadable', 'telemetry-stale'],
+  },
+  {
+    what: 'only -q, H100, cut',
+    commands: () => capture('h100-mig__590.48.01').filter(({ args }) => args.join(' ') === '-q'),
+    gpus: 1,
+    slices: ['GI 2', 'GI 3', 'GI 9', 'GI 10'],
+    kinds: ['listing-unreadable'],
+  },
   {
     what: 'only --query-gpu',
     commands: () => capture('h100-80gb-hbm3__590.48.01', '--query-gpu', '--help-query-gpu'),
@@ -60,8 +75,8 @@ const recorded: readonly {
     what: 'H100, cut, without -q -x',
     commands: () => prickle('h100-mig-mixed-20260729'),
     gpus: 1,
-    slices: [],
-    kinds: ['telemetry-stale'],
+    slices: ['3g.40gb@0', '1g.10gb+me@4', '1g.10gb@6'],
+    kinds: [],
   },
   {
     what: 'H100, cut, without its MIG listings',
@@ -70,14 +85,21 @@ const recorded: readonly {
     slices: ['2g.20gb@0', '1g.10gb@2', '1g.10gb@3', '3g.40gb@4'],
     kinds: [],
   },
+  {
+    what: 'a GB200 that is lost, beside another',
+    commands: () => ofXml('xml-mock/k8s-test-infra-mock__qx-gb200-lost.xml'),
+    gpus: 1,
+    slices: [],
+    kinds: ['ecc-uncorrectable', 'row-remap-failure', 'gpu-lost'],
+  },
   { what: 'H100, whole', commands: () => capture('h100-80gb-hbm3__590.48.01'), gpus: 1, slices: [], kinds: [] },
   { what: 'RTX 2080, driver 610', commands: () => capture('nvidia-geforce-rtx-2080-super__610.62'), gpus: 1, slices: [], kinds: [] },
   {
     what: 'A100 of the days of driver 450',
     commands: () => ofTranscript('a100-pcie-40gb-r450-7x1g.txt'),
-    gpus: 0,
-    slices: [],
-    kinds: unlisted,
+    gpus: 1,
+    slices: Array.from({ length: 7 }, (_, start) => `1g.5gb@${start}`),
+    kinds: ['telemetry-stale'],
   },
 ];
 
@@ -98,7 +120,7 @@ describe('one look through a stand-in that knows', () => {
   it.each(recorded)('$what', async ({ commands, gpus, slices, kinds: expected }) => {
     const looked = await replayed(commands());
 
-    const cut = looked.document.gpus.flatMap((gpu) => gpu.slices.map(({ profile, start }) => `${profile}@${start}`));
+    const cut = looked.document.gpus.flatMap((gpu) => gpu.slices.map(placeOf));
     expect({ exitCode: looked.exitCode, gpus: looked.document.gpus.length, slices: cut, kinds: kinds(looked) }).toEqual({
       exitCode: gpus > 0 ? 0 : 1,
       gpus,

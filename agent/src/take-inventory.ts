@@ -12,9 +12,6 @@ import { processInspector } from './processes/process-inspector.ts';
 import { ProcessTable } from './processes/process-table.ts';
 import { createSmiDriver } from './smi/driver.ts';
 
-/** Only the first round of a reader is waited for. */
-const readerPeriodMs = 60_000;
-
 /** The exit code: 0 when the driver said what there is, 1 when it did not. */
 export async function takeInventory(
   command: Extract<AgentCommand, { kind: 'inventory' }>,
@@ -35,8 +32,6 @@ export async function takeInventory(
     {
       node: config.node,
       driver,
-      telemetry: driver.telemetry({ periodMs: readerPeriodMs, detailPeriodMs: readerPeriodMs }),
-      limitMs: command.limitMs,
       clock: systemClock,
       attribute: (seen) => attribution.attribute(seen),
     },

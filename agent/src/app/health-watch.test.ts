@@ -6,10 +6,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { emptyOrder, type Order } from '#core/order';
 import type { GpuSample } from '#core/telemetry/sample';
 import type { DatedKernelNote, KernelLog } from './health-ports.ts';
-import { tellingResets } from './health-resets.ts';
 import { HealthWatch } from './health-watch.ts';
 import { type KernelLogStatus, NodeState } from './node-state.ts';
-import { DriverFault, type GpuDriver, type ObservedGpu } from './ports.ts';
+import { DriverFault, type ObservedGpu } from './ports.ts';
 
 const [one, two] = ['GPU-00000000-0000-0000-0000-000000000001', 'GPU-00000000-0000-0000-0000-000000000002'] as [GpuUuid, GpuUuid];
 const startMs = 1_700_000_000_000;
@@ -159,18 +158,6 @@ describe('the watch over health', () => {
     bench.notes.push({ kind: 'reset', pci: '0:8:0', ageMs: 0 });
     await bench.pass(1);
     expect(bench.kinds(two)).toEqual([]);
-  });
-
-  it('hears of a reset from the driver that does it, and not of one that failed', async () => {
-    const heard: GpuUuid[] = [];
-    const driver = {
-      resetGpu: (uuid: GpuUuid) =>
-        uuid === two ? Promise.reject(new DriverFault('gpu-in-use', { command: ['--gpu-reset'] })) : Promise.resolve(),
-    };
-    const telling = tellingResets(driver as unknown as GpuDriver, (uuid) => heard.push(uuid));
-    await telling.resetGpu(one, new AbortController().signal);
-    await expect(telling.resetGpu(two, new AbortController().signal)).rejects.toThrow('gpu-in-use');
-    expect(heard).toEqual([one]);
   });
 
   it('turns samples into conditions, and keeps them of a GPU that gives no samples any more', async () => {

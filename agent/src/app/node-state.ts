@@ -63,6 +63,9 @@ export type KernelLogStatus =
   /** `lostRecords` were overwritten before they were read; 0 where the log does not tell. */
   { readonly kind: 'readable'; readonly lostRecords: number } | { readonly kind: 'unreadable'; readonly detail: string };
 
+const slicesUnknown =
+  'where its slices lie is not known, so nothing is cut here: make this command work for the user that the agent runs as';
+
 /** Key of {@link NodeState} conditions that are about the node as a whole. */
 export const nodeKey = 'node';
 
@@ -102,8 +105,10 @@ export class NodeState {
     this.#nowMs = nowMs;
   }
 
+  /** As it was last listed in full: what is not known of its slices must not look like none. */
   gpu(uuid: GpuUuid): ObservedGpu | undefined {
-    return this.#missing.has(uuid) ? undefined : this.#gpus.get(uuid);
+    const gpu = this.#gpus.get(uuid);
+    return this.#missing.has(uuid) || gpu === undefined || !hasItsSlices(gpu) ? undefined : gpu;
   }
 
   /** The driver has said that there is no such GPU; not merely nothing yet. */
@@ -155,14 +160,21 @@ export class NodeState {
   }
 
   #listed(gpu: ObservedGpu): void {
-    this.#gpus.set(gpu.uuid, gpu);
+    const before = this.#gpus.get(gpu.uuid);
+    const stays = before !== undefined && !hasItsSlices(gpu) && hasItsSlices(before) && before.migEnabled === gpu.migEnabled;
+    this.#gpus.set(gpu.uuid, stays ? before : gpu);
     this.#missing.delete(gpu.uuid);
-    for (const kind of Object.values(conditionOfFault)) this.#change(gpu.uuid, kind, undefined);
+    const faults = new Map(gpu.shortfall?.faults.map((fault) => [kindOfFault(gpu.uuid, fault), fault]));
+    for (const kind of Object.values(conditionOfFault)) if (!faults.has(kind)) this.#change(gpu.uuid, kind, undefined);
+    for (const [kind, fault] of faults) {
+      if (kind === 'gpu-lost') this.#missing.add(gpu.uuid);
+      this.#change(gpu.uuid, kind, hasItsSlices(gpu) ? fault.message : `${fault.message}; ${slicesUnknown}`);
+    }
   }
 
   /** What became of asking the driver about one GPU, or about all. */
   noteFault(key: GpuUuid | typeof nodeKey, fault: DriverFault): void {
-    const kind = conditionOfFault[fault.code] ?? (key === nodeKey ? 'driver-unavailable' : 'listing-unreadable');
+    const kind = kindOfFault(key, fault);
     if (kind === 'gpu-lost' && key !== nodeKey) this.#missing.add(key);
     this.setCondition(key, kind, fault.message);
   }
@@ -208,3 +220,12 @@ const conditionOfFault: Partial<Readonly<Record<DriverFaultCode, ConditionKind>>
   'unreadable-output': 'listing-unreadable',
   'driver-unavailable': 'driver-unavailable',
 };
+
+function kindOfFault(key: string, fault: DriverFault): ConditionKind {
+  return conditionOfFault[fault.code] ?? (key === nodeKey ? 'driver-unavailable' : 'listing-unreadable');
+}
+
+/** A GPU whose slices were not listed says nothing about them. */
+export function hasItsSlices(gpu: ObservedGpu): boolean {
+  return gpu.shortfall?.unplaced === undefined;
+}

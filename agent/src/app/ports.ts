@@ -24,6 +24,28 @@ export interface ObservedGpu {
   /** From the device's own listing; empty when it cannot be cut, or did not say yet. */
   readonly profiles: readonly Profile[];
   readonly slices: readonly LiveSlice[];
+  /** Absent where everything was listed that there is. */
+  readonly shortfall?: Shortfall | undefined;
+}
+
+/** What of a GPU could not be listed. */
+export interface Shortfall {
+  /** Of the commands that failed; never empty. */
+  readonly faults: readonly DriverFault[];
+  /**
+   * Absent where the slices are listed. Else they are not known as they would have to be to cut anything, and these are named
+   * all the same; empty says nothing.
+   */
+  readonly unplaced?: readonly UnplacedSlice[] | undefined;
+}
+
+/** A slice that the driver names without saying where it lies. */
+export interface UnplacedSlice {
+  /** Of the compute instance: `1c.3g.40gb` for a part of its GPU instance. */
+  readonly profile: string | undefined;
+  readonly gpuInstanceId: number | undefined;
+  readonly computeInstanceId: number | undefined;
+  readonly migUuid: string | undefined;
 }
 
 export interface ObservedNode {
@@ -91,13 +113,12 @@ export type ModeChange = 'done' | 'pending';
 
 /** The GPUs of this machine. Every method throws {@link DriverFault}, and every one ends within its time limit. */
 export interface GpuDriver {
-  /** All GPUs, fresh. */
+  /** All GPUs, fresh; of one that could not be listed in full what there is, with its {@link Shortfall}. */
   observe(signal: AbortSignal): Promise<ObservedNode>;
-  /** One GPU, fresh; names no other GPU on its command lines (I5). */
+  /** One GPU, fresh, its slices in full; names no other GPU on its command lines (I5). */
   observeGpu(gpu: GpuUuid, signal: AbortSignal): Promise<ObservedGpu>;
   /** Compute processes of all GPUs with the instance they are in. */
   observeProcesses(signal: AbortSignal): Promise<readonly ObservedProcess[]>;
-  readings(signal: AbortSignal): Promise<readonly Reading[]>;
   /** `pending` when only a reset makes it so. */
   setMigMode(gpu: GpuUuid, enabled: boolean, signal: AbortSignal): Promise<ModeChange>;
   resetGpu(gpu: GpuUuid, signal: AbortSignal): Promise<void>;

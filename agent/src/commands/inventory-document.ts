@@ -4,7 +4,7 @@ import type { Profile } from '@astrago/shared/domain/mig/profile';
 import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
 import type { GpuSample, SliceSample } from '#core/telemetry/sample';
 import { type AttributedProcess, type NodeSnapshot, nodeKey } from '../app/node-state.ts';
-import type { ObservedGpu, ProcessType } from '../app/ports.ts';
+import type { ObservedGpu, ProcessType, UnplacedSlice } from '../app/ports.ts';
 import { gpuReadings, sliceReadings } from './reading-names.ts';
 
 /** What was not printed, not measured or does not apply is absent; memory is in bytes and times are RFC 3339. */
@@ -49,11 +49,12 @@ interface ProfileEntry {
 }
 
 interface SliceEntry {
-  readonly profile: string;
-  /** In placement units of the device, as `size`. */
-  readonly start: number;
-  readonly size: number;
-  readonly gpuInstanceId: number;
+  /** Of its compute instance where nothing else is known. */
+  readonly profile?: string;
+  /** In placement units of the device, as `size`; both are absent where the driver does not tell the place. */
+  readonly start?: number;
+  readonly size?: number;
+  readonly gpuInstanceId?: number;
   readonly computeInstanceId?: number;
   readonly migUuid?: string;
   readonly readings: Readonly<Record<string, Reading>>;
@@ -140,7 +141,10 @@ function gpuEntry(gpu: ObservedGpu, state: InventoryState, conditions: readonly 
     ...given({ memoryBytes: bytes(gpu.memoryMiB) }),
     mig: { capable: gpu.migCapable, enabled: gpu.migEnabled, ...given({ pending: gpu.migPending }) },
     ...(gpu.profiles.length === 0 ? {} : { profiles: gpu.profiles.map(profileEntry) }),
-    slices: gpu.slices.map((slice) => sliceEntry(gpu, slice, state.sliceSamples)),
+    slices: [
+      ...gpu.slices.map((slice) => sliceEntry(gpu, slice, state.sliceSamples)),
+      ...unplacedOf(gpu, state.sliceSamples).map((slice) => unplacedEntry(gpu, slice, state.sliceSamples)),
+    ],
     readings: sample === undefined ? {} : gpuReadings(sample),
     conditions: conditions.map(conditionEntry),
   };
@@ -152,12 +156,6 @@ function profileEntry({ name, memoryMiB, ...rest }: Profile): ProfileEntry {
 }
 
 function sliceEntry(gpu: ObservedGpu, slice: LiveSlice, samples: readonly SliceSample[]): SliceEntry {
-  const sample = samples.find(
-    (one) =>
-      one.gpuUuid === gpu.uuid &&
-      one.gpuInstanceId === slice.gpuInstanceId &&
-      (one.computeInstanceId === undefined || one.computeInstanceId === slice.computeInstanceId),
-  );
   const { profile, start, size, gpuInstanceId, computeInstanceId, migUuid } = slice;
   return {
     profile,
@@ -165,8 +163,35 @@ function sliceEntry(gpu: ObservedGpu, slice: LiveSlice, samples: readonly SliceS
     size,
     gpuInstanceId,
     ...given({ computeInstanceId, migUuid }),
-    readings: sample === undefined ? {} : sliceReadings(sample),
+    readings: readingsOf(gpu, slice, samples),
   };
+}
+
+/** Where the driver names no slice, those that were measured are there all the same. */
+function unplacedOf({ uuid, shortfall }: ObservedGpu, samples: readonly SliceSample[]): readonly UnplacedSlice[] {
+  if (shortfall?.unplaced === undefined || shortfall.unplaced.length > 0) return shortfall?.unplaced ?? [];
+  return samples
+    .filter(({ gpuUuid }) => gpuUuid === uuid)
+    .map(({ gpuInstanceId, computeInstanceId }) => ({ profile: undefined, gpuInstanceId, computeInstanceId, migUuid: undefined }));
+}
+
+function unplacedEntry(gpu: ObservedGpu, slice: UnplacedSlice, samples: readonly SliceSample[]): SliceEntry {
+  const { profile, gpuInstanceId, computeInstanceId, migUuid } = slice;
+  return { ...given({ profile, gpuInstanceId, computeInstanceId, migUuid }), readings: readingsOf(gpu, slice, samples) };
+}
+
+function readingsOf(
+  gpu: ObservedGpu,
+  slice: Pick<UnplacedSlice, 'gpuInstanceId' | 'computeInstanceId'>,
+  samples: readonly SliceSample[],
+): SliceEntry['readings'] {
+  const sample = samples.find(
+    (one) =>
+      one.gpuUuid === gpu.uuid &&
+      one.gpuInstanceId === slice.gpuInstanceId &&
+      (one.computeInstanceId === undefined || one.computeInstanceId === slice.computeInstanceId),
+  );
+  return sample === undefined ? {} : sliceReadings(sample);
 }
 
 function conditionEntry({ kind, detail }: Condition): ConditionEntry {

@@ -13,8 +13,8 @@ export function inventoryTable(document: InventoryDocument): string {
   const slices = document.gpus.flatMap((gpu) =>
     gpu.slices.map((slice) => [
       String(gpu.index),
-      `${slice.profile}@${slice.start}`,
-      String(slice.gpuInstanceId),
+      `${slice.profile ?? '-'}${slice.start === undefined ? '' : `@${slice.start}`}`,
+      text(slice.gpuInstanceId),
       text(slice.computeInstanceId),
       memory(slice.readings['memoryUsedBytes']),
       slice.migUuid ?? '-',

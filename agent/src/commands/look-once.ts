@@ -1,33 +1,32 @@
 // One look at everything, in the order in which an agent's loops would take it.
 import type { Clock } from '@astrago/shared/runtime/clock';
 import { afterSample, findingsOf, unexamined } from '#core/health/gpu-health';
-import type { GpuSample, SliceSample } from '#core/telemetry/sample';
+import type { GpuSample } from '#core/telemetry/sample';
 import { type AttributedProcess, NodeState, nodeKey } from '../app/node-state.ts';
-import { DriverFault, type GpuDriver, type ObservedProcess, type Reading } from '../app/ports.ts';
-import type { TelemetrySource } from '../app/telemetry-source.ts';
-import { firstRounds } from './first-rounds.ts';
+import { DriverFault, type GpuDriver, type ObservedProcess } from '../app/ports.ts';
+import type { DeviceDetails } from '../app/telemetry-source.ts';
 import type { InventoryState } from './inventory-document.ts';
+
+/** What there is to know at one moment. */
+export interface Measured {
+  readonly samples: readonly GpuSample[];
+  /** Absent where they could not be had. */
+  readonly details: DeviceDetails | undefined;
+  /** Why something is missing. */
+  readonly faults: readonly DriverFault[];
+}
 
 export interface LookOnceDeps {
   readonly node: string;
-  readonly driver: Pick<GpuDriver, 'observe' | 'observeProcesses' | 'readings'>;
-  readonly telemetry: TelemetrySource;
-  /** How long the readers may take for their first round. */
-  readonly limitMs: number;
+  readonly driver: Pick<GpuDriver, 'observe'> & { telemetryOnce(signal: AbortSignal): Promise<Measured> };
   readonly clock: Clock;
   /** Says of processes whose they are. */
   readonly attribute: (seen: readonly ObservedProcess[]) => Promise<readonly AttributedProcess[]>;
 }
 
-interface Measured {
-  readonly processes: readonly ObservedProcess[];
-  readonly samples: readonly GpuSample[];
-  readonly sliceSamples: readonly SliceSample[];
-  readonly faults: readonly DriverFault[];
-}
-
-const nothing: Measured = { processes: [], samples: [], sliceSamples: [], faults: [] };
+const nothing: Measured = { samples: [], details: undefined, faults: [] };
 const notStarted = 'install the NVIDIA driver, or name its nvidia-smi in ASTRAGO_NVIDIA_SMI';
+const notUnderstood = 'see what it prints, and name another nvidia-smi in ASTRAGO_NVIDIA_SMI if it is none';
 
 /** `answered` is whether the driver said what GPUs there are. Its faults are findings in the state; it throws only for `signal`. */
 export async function lookOnce(
@@ -39,60 +38,55 @@ export async function lookOnce(
   const listing = await outcomeOf(async () => {
     const seen = await driver.observe(signal);
     state.setAll(seen.driverVersion, seen.gpus, state.moment);
-    return seen.gpus.length;
+    return seen.gpus;
   });
-  const fault = listing instanceof DriverFault ? listing : undefined;
-  if (fault !== undefined) {
-    state.noteFault(nodeKey, fault);
-    if (fault.cause instanceof Error && fault.code === 'driver-unavailable')
-      state.setCondition(nodeKey, 'driver-unavailable', `${fault.cause.message}; ${notStarted}`);
-  }
+  if (listing instanceof DriverFault) noteFailure(state, listing);
   // One that hangs, or is not there, would only be waited for once more.
-  const worthAsking = fault === undefined ? listing !== 0 : fault.code === 'unreadable-output' || fault.code === 'failed';
-  const measured = worthAsking ? await measure(deps, signal) : nothing;
+  const measured = isWorthAsking(listing) ? await driver.telemetryOnce(signal) : nothing;
   // What needs more than one look to be sure of is left out.
   for (const sample of measured.samples)
     for (const { kind, detail } of findingsOf(afterSample(unexamined, sample, 0), 0)) state.setCondition(sample.gpuUuid, kind, detail);
   // The GPUs are listed all the same: what is missing is only what is measured of them.
-  const hung = measured.faults.find(({ code }) => code === 'timed-out' || code === 'busy-with-hung-command');
+  const hung = measured.faults.find(isHang);
+  const isMissing = measured.faults.length > 0 && (measured.samples.length === 0 || measured.details === undefined);
   if (hung !== undefined) state.noteFault(nodeKey, hung);
-  else if (measured.faults.length > 0)
-    state.setCondition(nodeKey, 'telemetry-stale', measured.faults.map(({ message }) => message).join('; '));
-  const { samples, sliceSamples } = measured;
+  else if (isMissing) state.setCondition(nodeKey, 'telemetry-stale', measured.faults.map(({ message }) => message).join('; '));
+  const { samples, details } = measured;
   // Reading every process of the machine is for those that use a GPU only.
-  const processes = measured.processes.length === 0 ? [] : await deps.attribute(measured.processes);
+  const processes = details === undefined || details.processes.length === 0 ? [] : await deps.attribute(details.processes);
   return {
-    answered: fault === undefined,
-    state: { node: deps.node, nowMs: clock.nowMs(), inventory: state.inventory.current, processes, samples, sliceSamples },
-  };
-}
-
-/** By the agent's own readers; single commands tell less, and stand in for a reader that fails. */
-async function measure({ driver, telemetry, clock, limitMs }: LookOnceDeps, signal: AbortSignal): Promise<Measured> {
-  const { samples, details } = await firstRounds(telemetry, clock, limitMs, signal);
-  const taken =
-    samples ?? (await outcomeOf(async () => (await driver.readings(signal)).map((reading) => sampleOf(reading, clock.nowMs()))));
-  const processes = details?.processes ?? (await outcomeOf(() => driver.observeProcesses(signal)));
-  return {
-    processes: processes instanceof DriverFault ? [] : processes,
-    samples: taken instanceof DriverFault ? [] : taken,
-    sliceSamples: details?.slices ?? [],
-    faults: [taken, processes].filter((one) => one instanceof DriverFault),
-  };
-}
-
-function sampleOf(reading: Reading, atMs: number): GpuSample {
-  return {
-    gpuUuid: reading.gpuUuid,
-    atMs,
-    values: {
-      ...(reading.utilizationRatio === undefined ? {} : { 'gpu-utilization': reading.utilizationRatio }),
-      ...(reading.memoryUsedMiB === undefined ? {} : { 'memory-used': reading.memoryUsedMiB * 2 ** 20 }),
-      ...(reading.temperatureCelsius === undefined ? {} : { temperature: reading.temperatureCelsius }),
-      ...(reading.powerWatts === undefined ? {} : { power: reading.powerWatts }),
+    answered: !(listing instanceof DriverFault),
+    state: {
+      node: deps.node,
+      nowMs: clock.nowMs(),
+      inventory: state.inventory.current,
+      processes,
+      samples: samples.map((sample) => withExtras(sample, details)),
+      sliceSamples: details?.slices ?? [],
     },
-    words: {},
   };
+}
+
+function noteFailure(state: NodeState, fault: DriverFault): void {
+  state.noteFault(nodeKey, fault);
+  if (fault.cause instanceof Error && fault.code === 'driver-unavailable')
+    state.setCondition(nodeKey, 'driver-unavailable', `${fault.cause.message}; ${notStarted}`);
+  if (fault.code === 'unreadable-output') state.setCondition(nodeKey, 'listing-unreadable', `${fault.message}; ${notUnderstood}`);
+  if (fault.code === 'failed') state.setCondition(nodeKey, 'driver-unavailable', `${fault.message}; ${notUnderstood}`);
+}
+
+function isWorthAsking(listing: Awaited<ReturnType<GpuDriver['observe']>>['gpus'] | DriverFault): boolean {
+  if (listing instanceof DriverFault) return listing.code === 'unreadable-output' || listing.code === 'failed';
+  return listing.length > 0;
+}
+
+function isHang(fault: DriverFault): boolean {
+  return fault.code === 'timed-out' || fault.code === 'busy-with-hung-command';
+}
+
+function withExtras(sample: GpuSample, details: DeviceDetails | undefined): GpuSample {
+  const extra = details?.extras.find((own) => own.gpuUuid === sample.gpuUuid);
+  return extra === undefined ? sample : { ...sample, values: { ...extra.values, ...sample.values } };
 }
 
 async function outcomeOf<T>(work: () => Promise<T>): Promise<T | DriverFault> {

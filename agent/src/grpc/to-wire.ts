@@ -13,7 +13,14 @@ import {
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { Failure } from '#core/allocation-step';
 import type { EnforcementClass as Enforcement, Order } from '#core/order';
-import { type AllocationSnapshot, type AttributedProcess, type MpsDaemonSnapshot, type NodeSnapshot, nodeKey } from '../app/node-state.ts';
+import {
+  type AllocationSnapshot,
+  type AttributedProcess,
+  hasItsSlices,
+  type MpsDaemonSnapshot,
+  type NodeSnapshot,
+  nodeKey,
+} from '../app/node-state.ts';
 import type { EnforcementAction, ObservedGpu, Reading } from '../app/ports.ts';
 
 export interface NodeFacts {
@@ -35,7 +42,8 @@ export function inventoryToWire(facts: NodeFacts, snapshot: NodeSnapshot, order:
         ...given('driverVersion', snapshot.driverVersion),
         cpuMilli: facts.cpuMilli,
         memoryMib: facts.memoryMiB,
-        gpus: snapshot.gpus.map((gpu) => gpuToWire(gpu, snapshot)),
+        // Without its slices a GPU would be taken for one that has none.
+        gpus: snapshot.gpus.filter(hasItsSlices).map((gpu) => gpuToWire(gpu, snapshot)),
         epoch: BigInt(order.epoch),
         generation: BigInt(order.generation),
         observedAtMs: BigInt(snapshot.observedAtMs),

@@ -3,7 +3,7 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
 import type { GpuSample, SliceSample } from '#core/telemetry/sample';
 import { type NodeSnapshot, type NodeState, nodeKey } from '../app/node-state.ts';
-import type { ObservedGpu } from '../app/ports.ts';
+import type { ObservedGpu, UnplacedSlice } from '../app/ports.ts';
 import type { Exposition } from './exposition.ts';
 import type { Freshness } from './freshness.ts';
 import { gpuCondition, gpuInfo, gpuShown, nodeCondition, sliceInfo, sliceShown } from './gpu-families.ts';
@@ -35,7 +35,7 @@ export function freshView(state: NodeState, freshness: Freshness, periods: Perio
   const samples = [...(state.samples.current?.samples.values() ?? [])].filter(
     ({ gpuUuid, atMs }) => !lost.has(gpuUuid) && freshness.isFresh(atMs, periods.sample),
   );
-  const instances = new Set(gpus.flatMap((gpu) => gpu.slices.map((slice) => `${gpu.uuid} ${slice.gpuInstanceId}`)));
+  const instances = new Set(gpus.flatMap((gpu) => shownSlices(gpu).map((slice) => `${gpu.uuid} ${slice.gpuInstanceId}`)));
   const slices = (state.slices.current?.slices ?? []).filter(
     // Deleted so that a second compute instance of the same GPU instance finds nothing left.
     (slice) => freshness.isFresh(slice.atMs, periods.detail) && instances.delete(`${slice.gpuUuid} ${slice.gpuInstanceId}`),
@@ -54,7 +54,7 @@ export function describeGpus(out: Exposition, node: string, view: FreshView): vo
   for (const gpu of view.gpus) {
     const identity = { node, gpu: String(gpu.index), uuid: gpu.uuid, model: gpu.model, pci_bus_id: gpu.pciBusId };
     out.add(gpuInfo, { ...identity, driver_version: view.driverVersion, mode: gpu.migEnabled ? 'mig' : 'whole' }, 1);
-    for (const slice of gpu.slices) out.add(sliceInfo, sliceIdentity(gpu, slice), 1);
+    for (const slice of shownSlices(gpu)) out.add(sliceInfo, sliceIdentity(gpu, slice), 1);
   }
   const boards = new Map(view.gpus.map(({ uuid, memoryMiB }) => [uuid, memoryMiB]));
   for (const { family, series } of gpuShown)
@@ -70,15 +70,23 @@ export function describeGpus(out: Exposition, node: string, view: FreshView): vo
       for (const { measure } of series) out.add(family, { uuid: slice.gpuUuid, gi: String(slice.gpuInstanceId) }, slice.values[measure]);
 }
 
-function sliceIdentity(gpu: ObservedGpu, slice: LiveSlice): Readonly<Record<(typeof sliceInfo.labels)[number], string | undefined>> {
+/** Those too of which the driver does not tell the place; what is not told has no label. */
+function shownSlices(gpu: ObservedGpu): readonly (LiveSlice | UnplacedSlice)[] {
+  return [...gpu.slices, ...(gpu.shortfall?.unplaced ?? [])];
+}
+
+function sliceIdentity(
+  gpu: ObservedGpu,
+  slice: LiveSlice | UnplacedSlice,
+): Readonly<Record<(typeof sliceInfo.labels)[number], string | undefined>> {
   return {
     uuid: gpu.uuid,
-    gi: String(slice.gpuInstanceId),
+    gi: slice.gpuInstanceId?.toString(),
     ci: slice.computeInstanceId?.toString(),
     mig_uuid: slice.migUuid,
     profile: slice.profile,
-    placement_start: String(slice.start),
-    placement_size: String(slice.size),
+    placement_start: 'start' in slice ? String(slice.start) : undefined,
+    placement_size: 'size' in slice ? String(slice.size) : undefined,
   };
 }
 

@@ -149,7 +149,7 @@ describe('a replay of a recording', () => {
 
     expect(moment.samples[0]?.values).toMatchObject({ power: 432.21, temperature: 53, 'pcie-replays': 9 });
     expect(moment.details?.slices.map((own) => own.values['memory-used'])).toEqual([11091, 17, 9, 9].map((mebi) => mebi * 1024 ** 2));
-    expect(moment.failures).toEqual([expect.stringContaining('--query-gpu')]);
+    expect(moment.faults).toMatchObject([{ message: expect.stringContaining('--query-gpu') }]);
   });
 
   it('that does nothing is called so', async () => {
@@ -178,6 +178,73 @@ describe('an nvidia-smi that fails now and then', () => {
 
     smi.answer({ 'mig -lgi': { stdout: 'Failed to display GPU instances: Unknown Error\n', exit: 255 } });
 
-    expect(await driver.observe(signal).catch((fault: unknown) => fault)).toBeInstanceOf(DriverFault);
+    const [seen] = (await driver.observe(signal)).gpus;
+    expect(seen).toMatchObject({ migEnabled: true, slices: [], shortfall: { faults: [{ code: 'failed' }], unplaced: expect.any(Array) } });
+    expect(await driver.observeGpu(uuid(gpu), signal).catch((fault: unknown) => fault)).toBeInstanceOf(DriverFault);
+  });
+
+  it.each([
+    ['hangs', { then: "trap '' TERM; exec sleep 30" }, 'timed-out'],
+    ['fails', { stderr: 'Unable to retrieve GPU instance profiles: Unknown Error\n', exit: 255 }, 'failed'],
+  ] satisfies readonly (readonly [string, Reply, string])[])('is listed where its list of profiles %s', async (_what, reply, code) => {
+    const [one, two] = ['GPU-0d0831da-0c98-2717-6446-8acd91d39b65', 'GPU-1d0831da-0c98-2717-6446-8acd91d39b65'];
+    const line = (gpu: string, index: number): string =>
+      `${index}, ${gpu}, NVIDIA H100 80GB HBM3, 00000000:0${index}:00.0, 81559, Disabled, Disabled, 580.1\n`;
+    using smi = scriptedSmi({
+      '--help-query-gpu': unknown,
+      '*--query-gpu=index*': { stdout: line(one ?? '', 0) + line(two ?? '', 1) },
+      'mig *-lgip': reply,
+      [`mig -i ${two} -lgip`]: { stdout: said(r450, /-lgip$/).replaceAll('|   0 ', '|   1 ') },
+      'mig *-lgipp': { stdout: said(r450, /-lgipp$/).replaceAll('GPU  0', 'GPU  1') },
+    });
+    const driver = createSmiDriver({ program: smi.program, limits: { queryMs: 300 } });
+
+    const { gpus } = await driver.observe(signal);
+
+    expect(gpus.map((gpu) => [gpu.uuid, gpu.memoryMiB])).toEqual([
+      [one, 81559],
+      [two, 81559],
+    ]);
+    expect(gpus[0]).toMatchObject({ profiles: [], shortfall: { faults: [{ code, message: expect.stringContaining('mig') }] } });
+    expect(gpus[0]?.shortfall?.unplaced).toBeUndefined();
+    // Of one that hangs the others are asked alone.
+    if (code === 'timed-out') expect(gpus[1]).toMatchObject({ profiles: expect.arrayContaining([expect.anything()]) });
+  });
+});
+
+describe('an nvidia-smi without a help text', () => {
+  it('is asked for fewer fields after a few refusals, and the help text is not asked for again', async () => {
+    const known = ['index', 'uuid', 'name', 'memory.total', 'memory.used', 'utilization.gpu', 'temperature.gpu', 'power.draw'];
+    using smi = scriptedSmi({ '*': unknown });
+    // Refuses the first field that it does not know, as a driver does.
+    smi.answer({
+      '--query-gpu=*': {
+        then: `line=
+for field in $(echo "$1" | sed 's/^--query-gpu=//; s/,/ /g'); do
+  case "$field" in
+    index) value=0;; uuid) value=GPU-0d0831da-0c98-2717-6446-8acd91d39b65;; name) value="NVIDIA L40S";;
+    ${known.slice(3).join('|')}) value=40;;
+    *) echo "Field \\"$field\\" is not a valid field to query."; exit 2;;
+  esac
+  line="$line, $value"
+done
+echo "\${line#, }"`.replaceAll('\\\\', '\\'),
+      },
+    });
+    const driver = driverOf(smi);
+
+    const [gpu] = (await driver.observe(signal)).gpus;
+    const { samples } = await driver.telemetryOnce(signal);
+
+    expect(gpu).toMatchObject({ model: 'NVIDIA L40S', memoryMiB: 40 });
+    expect(samples[0]?.values).toEqual({
+      'gpu-utilization': 0.4,
+      'memory-total': 40 * 2 ** 20,
+      'memory-used': 40 * 2 ** 20,
+      temperature: 40,
+      power: 40,
+    });
+    expect(smi.calls().filter((call) => call.startsWith('--query-gpu')).length).toBeLessThan(12);
+    expect(smi.calls().filter((call) => call.startsWith('--help-query-gpu'))).toHaveLength(1);
   });
 });

@@ -4,6 +4,7 @@ import { classify, codeOf, type Verdict } from './classify.ts';
 import { type CommandEnd, type CommandKind, type CommandSurroundings, runCommand } from './command.ts';
 import { type Claim, Lanes } from './lanes.ts';
 import type { Parsed } from './parsed.ts';
+import { Refusals } from './refusals.ts';
 import { Residents } from './residents.ts';
 
 /** Told of every command that was asked for, the refused ones included; for metrics. Must not throw. */
@@ -33,6 +34,14 @@ export interface Change {
 
 const outputMax = 2_000;
 
+/** Of a switch or a field that this nvidia-smi does not have, in its own words. */
+const unknown =
+  /is not recognized|is not a valid field|Invalid combination of input arguments|missing its value|unrecognized|unknown (?:option|switch|argument|command)|usage:/i;
+
+export function isUnknown(fault: DriverFault): boolean {
+  return fault.code === 'failed' && unknown.test(fault.output);
+}
+
 /** Runs commands in their lanes and turns what they print into answers or {@link DriverFault}. */
 export class Asking {
   readonly around: CommandSurroundings;
@@ -40,10 +49,12 @@ export class Asking {
   readonly residents = new Residents();
   readonly #onCommand: (observation: CommandObservation) => void;
   readonly #lanes: Lanes;
+  readonly #refusals: Refusals;
 
   constructor(deps: { readonly around: CommandSurroundings; readonly onCommand: (observation: CommandObservation) => void }) {
     this.around = deps.around;
     this.#onCommand = deps.onCommand;
+    this.#refusals = new Refusals(deps.around.clock);
     this.#lanes = new Lanes({ clock: deps.around.clock, patienceMs: deps.around.limits.patienceMs });
   }
 
@@ -56,13 +67,25 @@ export class Asking {
     this.#lanes.abandon({ gpu: 'all', manner: 'look' }, gone);
   }
 
-  /** Asks again once when the answer cannot be read: listings are known to fail now and then. */
+  /** Asks again once when the answer cannot be read: listings are known to fail now and then. What is not known stays so. */
   async ask<T>(question: Question<T>, signal: AbortSignal): Promise<T> {
+    const known = this.#refusals.known(question.args);
+    if (known !== undefined && !signal.aborted) throw known;
+    try {
+      const answer = await this.#askPatiently(question, signal);
+      this.#refusals.answered(question.args);
+      return answer;
+    } catch (fault) {
+      if (!signal.aborted && isFlaky(fault)) this.#refusals.note(question.args, fault);
+      throw fault;
+    }
+  }
+
+  async #askPatiently<T>(question: Question<T>, signal: AbortSignal): Promise<T> {
     try {
       return await this.#askOnce(question, signal);
     } catch (fault) {
-      const flaky = fault instanceof DriverFault && (fault.code === 'unreadable-output' || fault.code === 'failed');
-      if (!flaky || signal.aborted) throw fault;
+      if (!isFlaky(fault) || isUnknown(fault) || this.#refusals.isExpected(question.args) || signal.aborted) throw fault;
       return await this.#askOnce(question, signal);
     }
   }
@@ -89,7 +112,10 @@ export class Asking {
       // Warnings of loaders and libraries go to stderr beside a good answer.
       const answer = read(stdout.trim() === '' ? stderr : stdout);
       if (answer.kind === 'parsed') return answer.value;
-      throw faultOf('unreadable-output', args, `${answer.reason}: ${answer.line}\n${output}`);
+      // An error exit is not to be relied on.
+      const code = output.length < outputMax ? codeOf(undefined, output) : 'failed';
+      if (code === 'failed') throw faultOf('unreadable-output', args, `${answer.reason}: ${answer.line}\n${output}`);
+      throw faultOf(code, args, output);
     });
   }
 
@@ -140,6 +166,10 @@ export class Asking {
     }
     return end;
   }
+}
+
+function isFlaky(fault: unknown): fault is DriverFault {
+  return fault instanceof DriverFault && (fault.code === 'unreadable-output' || fault.code === 'failed');
 }
 
 /** Asking on would hang, or be refused, just the same. */

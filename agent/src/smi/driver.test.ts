@@ -161,7 +161,10 @@ describe('observing', () => {
     using smi = mixed();
     smi.answer({ 'mig *-lgi': { stdout: fixture('prickle/h100-mig-mixed-20260729/mig-gi.txt').split('\n').slice(0, 8).join('\n') } });
 
-    expect(await codeOf(driverOf(smi).observe(signal))).toBe('unreadable-output');
+    expect((await driverOf(smi).observe(signal)).gpus.find(({ uuid }) => uuid === h100)).toMatchObject({
+      slices: [],
+      shortfall: { faults: [{ code: 'unreadable-output' }], unplaced: expect.any(Array) },
+    });
     expect(smi.calls().filter((call) => call === 'mig -lgi')).toHaveLength(2);
   });
 
@@ -223,14 +226,6 @@ describe('observing', () => {
 
     expect(node.gpus.map((gpu) => gpu.uuid)).toEqual([h100]);
     expect(await codeOf(driver.observeGpu(other, signal))).toBe('gpu-lost');
-  });
-
-  it('has readings without the values that were not measured', async () => {
-    using smi = mixed({ '--query-gpu=uuid*': { stdout: `${h100}, [N/A], 4225, 58, [Unknown Error]\n` } });
-
-    expect(await driverOf(smi).readings(signal)).toEqual([
-      { gpuUuid: h100, utilizationRatio: undefined, memoryUsedMiB: 4225, temperatureCelsius: 58, powerWatts: undefined },
-    ]);
   });
 
   it('finds processes with the instance they are in, and leaves display servers out', async () => {
@@ -339,5 +334,16 @@ describe('changing', () => {
     });
 
     expect(await codeOf(driverOf(smi).resetGpu(h100, signal))).toBe('gpu-in-use');
+  });
+
+  it('tells of a reset that was done, and not of one that failed', async () => {
+    using smi = mixed({ [`-i ${h100} --gpu-reset`]: { stdout: 'All done.\n' }, [`-i ${other} --gpu-reset`]: { exit: 255 } });
+    const heard: string[] = [];
+    const driver = createSmiDriver({ program: smi.program, onReset: (gpu) => heard.push(gpu) });
+
+    await driver.resetGpu(h100, signal);
+
+    expect(await codeOf(driver.resetGpu(other, signal))).toBe('failed');
+    expect(heard).toEqual([h100]);
   });
 });

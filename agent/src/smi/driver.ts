@@ -3,26 +3,17 @@ import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { type Clock, systemClock } from '@astrago/shared/runtime/clock';
 import type { ComputeModes } from '../app/compute-modes.ts';
-import {
-  DriverFault,
-  type GpuDriver,
-  type ModeChange,
-  type ObservedGpu,
-  type ObservedNode,
-  type ObservedProcess,
-  type Reading,
-} from '../app/ports.ts';
+import { DriverFault, type GpuDriver, type ModeChange, type ObservedGpu, type ObservedNode, type ObservedProcess } from '../app/ports.ts';
 import type { TelemetrySource } from '../app/telemetry-source.ts';
 import { allOrEach } from './all-or-each.ts';
 import { askLog } from './ask-log.ts';
-import { Asking, type CommandObservation } from './asking.ts';
+import { Asking, type CommandObservation, isHang } from './asking.ts';
 import { type CommandLimits, defaultLimits } from './command.ts';
 import { changeComputeMode, readComputeMode } from './compute-mode.ts';
 import { loggedProcesses } from './device-processes.ts';
 import { FieldBook } from './field-book.ts';
 import { Looking } from './looking.ts';
-import { parseReadings, readingFields } from './readings.ts';
-import { oneGpu, type Scope } from './scope.ts';
+import { oneGpu } from './scope.ts';
 import { createTelemetry, type TelemetryMoment, type TelemetryOptions, takeMoment } from './telemetry.ts';
 
 export interface SmiDriverOptions {
@@ -32,6 +23,8 @@ export interface SmiDriverOptions {
   readonly clock?: Clock;
   readonly limits?: Partial<CommandLimits>;
   readonly onCommand?: (observation: CommandObservation) => void;
+  /** Told of each reset that was done. Must not throw. */
+  readonly onReset?: (gpu: GpuUuid) => void;
   /** How a command past its limit is ended; SIGKILL unless a test plays a child that cannot be killed. */
   readonly kill?: (child: ChildProcess) => void;
 }
@@ -50,8 +43,8 @@ export interface SmiDriver extends GpuDriver, ComputeModes {
 
 /**
  * The GPUs of this machine through nvidia-smi. An aborted `signal` makes a method reject with the signal's reason;
- * everything else it rejects with is a {@link DriverFault}. A listing leaves out a GPU that is lost, hangs or
- * prints what cannot be read while others answer; {@link GpuDriver.observeGpu} says which.
+ * everything else it rejects with is a {@link DriverFault}. A listing leaves out a GPU of which nothing can be had while
+ * others answer; {@link GpuDriver.observeGpu} says why. One whose slices or profiles cannot be listed is in it, and says so.
  */
 export function createSmiDriver(options: SmiDriverOptions): SmiDriver {
   const asking = new Asking({
@@ -68,18 +61,20 @@ export function createSmiDriver(options: SmiDriverOptions): SmiDriver {
     },
     onCommand: options.onCommand ?? (() => undefined),
   });
-  return new Driver(asking);
+  return new Driver(asking, options.onReset ?? (() => undefined));
 }
 
 class Driver implements SmiDriver {
   readonly #asking: Asking;
   readonly #fields: FieldBook;
   readonly #looking: Looking;
+  readonly #onReset: (gpu: GpuUuid) => void;
   /** From the last listing of all GPUs that worked. */
   #known: ReadonlyMap<GpuUuid, number> = new Map();
 
-  constructor(asking: Asking) {
+  constructor(asking: Asking, onReset: (gpu: GpuUuid) => void) {
     this.#asking = asking;
+    this.#onReset = onReset;
     this.#fields = new FieldBook(asking);
     this.#looking = new Looking(asking, this.#fields);
   }
@@ -110,9 +105,14 @@ class Driver implements SmiDriver {
   }
 
   async observeGpu(gpu: GpuUuid, signal: AbortSignal): Promise<ObservedGpu> {
-    const found = (await this.#looking.gpus(oneGpu(gpu), signal)).find((own) => own.gpu.uuid === gpu);
+    const found = (await this.#looking.gpus(oneGpu(gpu), signal)).find((own) => own.gpu.uuid === gpu)?.gpu;
     if (found === undefined) throw notListed(gpu);
-    return found.gpu;
+    // What is cut is decided on this listing.
+    const short = found.shortfall?.faults.find(
+      (fault) => fault.code === 'gpu-lost' || isHang(fault) || found.shortfall?.unplaced !== undefined,
+    );
+    if (short !== undefined) throw short;
+    return found;
   }
 
   async observeProcesses(signal: AbortSignal): Promise<readonly ObservedProcess[]> {
@@ -122,11 +122,6 @@ class Driver implements SmiDriver {
       (own, gpu) => own.uuid === gpu,
     );
     return loggedProcesses(logged);
-  }
-
-  async readings(signal: AbortSignal): Promise<readonly Reading[]> {
-    const ask = (scope: Scope): Promise<readonly Reading[]> => this.#looking.query(scope, readingFields, parseReadings, signal);
-    return await allOrEach(this.#known, ask, (own, gpu) => own.gpuUuid === gpu);
   }
 
   async setMigMode(gpu: GpuUuid, enabled: boolean, signal: AbortSignal): Promise<ModeChange> {
@@ -151,6 +146,7 @@ class Driver implements SmiDriver {
 
   async resetGpu(gpu: GpuUuid, signal: AbortSignal): Promise<void> {
     await this.#asking.change({ args: ['-i', gpu, '--gpu-reset'], gpu, kind: 'reset', alone: true }, signal);
+    this.#onReset(gpu);
   }
 
   async createSlice(gpu: GpuUuid, slice: WantedSlice, signal: AbortSignal): Promise<void> {

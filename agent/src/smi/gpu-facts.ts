@@ -11,9 +11,13 @@ export interface GpuFacts {
   readonly pciBusId: string;
   readonly memoryMiB: number | undefined;
   readonly migMode: Exclude<PrintedMode, 'unknown'>;
+  /** `false` where nobody has said the mode: then it is taken for one that is not offered. */
+  readonly modeIsTold: boolean;
   /** Absent where it is not printed or says the same as `migMode`. */
   readonly migPending: boolean | undefined;
   readonly driverVersion: string | undefined;
+  /** Of a GPU that is listed, and told to be lost. */
+  readonly isLost?: boolean;
 }
 
 /** In the order they are asked for; those a driver does not know are left out of the question. */
@@ -29,6 +33,12 @@ export const factFields = [
 ] as const;
 
 export type FactField = (typeof factFields)[number];
+
+const busId = /^(?:[0-9A-F]{4,8}:[0-9A-F]{2}:[0-9A-F]{2}\.[0-9A-F]|\[.*\]|N\/A)$/i;
+
+function busIdOf(text: string): string {
+  return /^[[N]/i.test(text) ? '' : text;
+}
 
 const lostToken = /^\[?(?:GPU is lost|Unknown Error|GPU requires reset)\]?$/i;
 
@@ -46,6 +56,9 @@ export function parseGpuFacts(text: string, fields: readonly FactField[]): Parse
     if (uuid === undefined || index === undefined) return unreadable('a GPU without index or UUID', line);
     const current = row['mig.mode.current'] ?? '[N/A]';
     if (lostToken.test(current)) continue;
+    // Of a stand-in that prints other columns than it was asked for.
+    const pciBusId = row['pci.bus_id'] ?? '';
+    if (pciBusId !== '' && !busId.test(pciBusId)) return unreadable('not a PCI bus id', line);
     const migMode = printedMode(current);
     if (migMode === 'unknown') return unreadable('not a MIG mode', line);
     const pending = printedMode(row['mig.mode.pending'] ?? '[N/A]');
@@ -53,9 +66,10 @@ export function parseGpuFacts(text: string, fields: readonly FactField[]): Parse
       uuid,
       index,
       model: row['name'] ?? '',
-      pciBusId: row['pci.bus_id'] ?? '',
+      pciBusId: busIdOf(pciBusId),
       memoryMiB: printedAmount(row['memory.total'] ?? ''),
       migMode,
+      modeIsTold: fields.includes('mig.mode.current'),
       migPending: (pending === 'enabled' || pending === 'disabled') && pending !== migMode ? pending === 'enabled' : undefined,
       driverVersion: printedDriverVersion(row['driver_version'] ?? ''),
     });

@@ -1,8 +1,8 @@
 import { findCatalogModelByName } from '@astrago/shared/domain/mig/catalog';
 import { parseProfileName } from '@astrago/shared/domain/mig/profile';
 import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
-import type { LoggedMigDevice } from './parse-device-log.ts';
 import type { ListedMigDevice } from './parse-gpu-list.ts';
+import type { NamedDevice } from './unplaced-slices.ts';
 
 /**
  * The slices of a GPU of a known model without `mig -lgi`. The number of a GPU instance tells its place: 0 is the whole,
@@ -11,7 +11,7 @@ import type { ListedMigDevice } from './parse-gpu-list.ts';
  */
 export function inferSlices(
   model: string,
-  logged: readonly LoggedMigDevice[],
+  logged: readonly NamedDevice[],
   listed: readonly ListedMigDevice[],
 ): readonly LiveSlice[] | undefined {
   const grid = findCatalogModelByName(model)?.grid;

@@ -1,19 +1,15 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
-import type { LiveSlice } from '@astrago/shared/domain/mig/slice';
-import { DriverFault, type ObservedGpu } from '../app/ports.ts';
+import { DriverFault, type ObservedGpu, type Shortfall } from '../app/ports.ts';
 import { askLog, isRefusal, noDevices } from './ask-log.ts';
-import type { Asking } from './asking.ts';
+import { type Asking, isHang } from './asking.ts';
 import type { FieldBook } from './field-book.ts';
 import { factFields, type GpuFacts, parseGpuFacts } from './gpu-facts.ts';
-import { inferSlices } from './infer-slices.ts';
 import { factsOfListed, factsOfLog } from './other-facts.ts';
-import { parseComputeInstances } from './parse-compute-instances.ts';
-import { noInstances, parseGpuInstances } from './parse-gpu-instances.ts';
 import { parseGpuList } from './parse-gpu-list.ts';
 import type { Parsed } from './parsed.ts';
-import { ProfileBook } from './profile-book.ts';
-import { allGpus, rowsOf, type Scope } from './scope.ts';
-import { joinSlices } from './slices.ts';
+import { isOfNote, ProfileBook } from './profile-book.ts';
+import { allGpus, type Scope } from './scope.ts';
+import { type SliceFinding, SliceLooking } from './slice-looking.ts';
 
 const unknownField = /is not a valid field to query/i;
 
@@ -27,38 +23,59 @@ export class Looking {
   readonly #asking: Asking;
   readonly #book: ProfileBook;
   readonly #fields: FieldBook;
-  /** `mig` is known to this nvidia-smi. When it fails now and then, what was inferred must not stand in for its word. */
-  #migAnswers = false;
+  readonly #slices: SliceLooking;
 
   constructor(asking: Asking, fields: FieldBook) {
     this.#asking = asking;
     this.#fields = fields;
     this.#book = new ProfileBook(asking);
+    this.#slices = new SliceLooking(asking);
   }
 
+  /** Of a GPU that could not be listed in full what there is. Throws where no GPU can be listed at all. */
   async gpus(scope: Scope, signal: AbortSignal): Promise<readonly SeenGpu[]> {
-    const listed = await this.facts(scope, signal);
-    await this.#book.fill(scope, listed, signal);
-    const slices = await this.#slices(
+    const listed = await this.#withModes(await this.facts(scope, signal), signal);
+    const slices = await this.#slices.of(
       scope,
-      listed.filter((facts) => facts.migMode === 'enabled'),
+      listed.filter((facts) => facts.migMode === 'enabled' && facts.isLost !== true),
       signal,
     );
-    return listed.map((facts) => ({
-      facts,
-      gpu: {
-        uuid: facts.uuid,
-        index: facts.index,
-        model: facts.model,
-        pciBusId: facts.pciBusId,
-        memoryMiB: facts.memoryMiB,
-        migCapable: facts.migMode !== 'not-offered',
-        migEnabled: facts.migMode === 'enabled',
-        migPending: facts.migPending,
-        profiles: this.#book.profilesOf(facts.uuid),
-        slices: slices.get(facts.uuid) ?? [],
-      },
-    }));
+    // Where `mig` hangs for one question it would for the next.
+    const answering = listed.filter(({ uuid, isLost }) => isLost !== true && !hangs(slices.get(uuid)));
+    const faults = await this.#book.fill(scope, answering, signal);
+    return listed.map((facts) => {
+      const found = slices.get(facts.uuid);
+      const shortfall = facts.isLost === true ? lost : shortfallOf(found, faults.get(facts.uuid));
+      return {
+        facts,
+        gpu: {
+          uuid: facts.uuid,
+          index: facts.index,
+          model: facts.model,
+          pciBusId: facts.pciBusId,
+          memoryMiB: facts.memoryMiB,
+          migCapable: facts.migMode !== 'not-offered',
+          migEnabled: facts.migMode === 'enabled',
+          migPending: facts.migPending,
+          profiles: this.#book.profilesOf(facts.uuid),
+          slices: found?.kind === 'listed' ? found.slices : [],
+          ...(shortfall === undefined ? {} : { shortfall }),
+        },
+      };
+    });
+  }
+
+  /** Where nothing was said of the MIG mode, `mig` itself may say it. A help text without the word is of a time before MIG. */
+  async #withModes(listed: readonly GpuFacts[], signal: AbortSignal): Promise<readonly GpuFacts[]> {
+    if (this.#fields.isRead || listed.every((facts) => facts.modeIsTold)) return listed;
+    const rows = await this.#slices.instances(signal);
+    if (rows === undefined) return listed;
+    const capable = await this.#book.capable(signal);
+    return listed.map((facts) => {
+      if (facts.modeIsTold) return facts;
+      if (rows.some(({ gpuIndex }) => gpuIndex === facts.index)) return { ...facts, migMode: 'enabled' };
+      return capable.has(facts.index) ? { ...facts, migMode: 'disabled' } : facts;
+    });
   }
 
   /** By `--query-gpu`; where that is refused what the log or, without a word on MIG, the list says. */
@@ -73,23 +90,26 @@ export class Looking {
 
   async #factsOtherwise(scope: Scope, refused: DriverFault, signal: AbortSignal): Promise<readonly GpuFacts[]> {
     // Neither numbers the one GPU that was asked about as the others are numbered, so all are asked about.
-    try {
-      return factsOfLog(await askLog(this.#asking, allGpus, signal)).filter((own) => isIn(scope, own));
-    } catch (fault) {
-      if (!(fault instanceof DriverFault) || !isRefusal(fault) || refused.code === 'unreadable-output') throw refused;
+    const sources: readonly (() => Promise<readonly GpuFacts[]>)[] = [
+      async () => factsOfLog(await askLog(this.#asking, allGpus, signal)),
+      async () => (await this.#asking.ask({ args: ['-L'], gpu: 'all', read: parseGpuList }, signal)).map(factsOfListed),
+    ];
+    for (const ask of sources) {
+      try {
+        return (await ask()).filter((own) => isIn(scope, own));
+      } catch (fault) {
+        if (!(fault instanceof DriverFault) || signal.aborted) throw fault;
+        // What hangs may hang for another GPU than the one that was asked about.
+        if (!isRefusal(fault)) throw scope.gpu === 'all' ? fault : refused;
+      }
     }
-    try {
-      const listed = await this.#asking.ask({ args: ['-L'], gpu: 'all', read: parseGpuList }, signal);
-      return listed.map(factsOfListed).filter((own) => isIn(scope, own));
-    } catch {
-      throw refused;
-    }
+    throw refused;
   }
 
   /** The id that `-cgi` takes for a profile of this GPU. */
   async profileId(scope: Scope, gpu: GpuUuid, name: string, signal: AbortSignal): Promise<number | undefined> {
     if (this.#book.profilesOf(gpu).length === 0) {
-      const fault = await this.#book.fill(scope, await this.facts(scope, signal), signal);
+      const fault = (await this.#book.fill(scope, await this.facts(scope, signal), signal)).get(gpu);
       if (fault !== undefined) throw fault;
     }
     return this.#book.profilesOf(gpu).find((profile) => profile.name === name)?.gpuInstanceProfileId;
@@ -134,67 +154,20 @@ export class Looking {
       signal,
     );
   }
-
-  /** Looks a second time when the listings contradict each other: something changed between them. */
-  async #slices(scope: Scope, gpus: readonly GpuFacts[], signal: AbortSignal): Promise<ReadonlyMap<GpuUuid, readonly LiveSlice[]>> {
-    if (gpus.length === 0) return new Map();
-    try {
-      const first = await this.#slicesOnce(scope, gpus, signal);
-      const answer = first.kind === 'parsed' ? first : await this.#slicesOnce(scope, gpus, signal);
-      if (answer.kind === 'parsed') return answer.value;
-      throw new DriverFault('unreadable-output', { command: ['mig', ...scope.select, '-lgi'], output: `${answer.reason}: ${answer.line}` });
-    } catch (fault) {
-      if (!(fault instanceof DriverFault) || fault.code !== 'failed' || this.#migAnswers || signal.aborted) throw fault;
-      return await this.#slicesOtherwise(gpus, fault, signal);
-    }
-  }
-
-  /** Where `mig` is refused: GPU and compute instances from the log, names from the list, places from the numbers of the instances. */
-  async #slicesOtherwise(
-    gpus: readonly GpuFacts[],
-    refused: DriverFault,
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<GpuUuid, readonly LiveSlice[]>> {
-    try {
-      const log = await askLog(this.#asking, allGpus, signal);
-      const listed = await this.#asking.ask({ args: ['-L'], gpu: 'all', read: parseGpuList }, signal);
-      const found = new Map<GpuUuid, readonly LiveSlice[]>();
-      for (const { uuid, model } of gpus) {
-        const logged = log.gpus.find((own) => own.uuid === uuid)?.migDevices ?? [];
-        const slices = inferSlices(model, logged, listed.find((own) => own.uuid === uuid)?.devices ?? []);
-        if (slices === undefined) throw refused;
-        found.set(uuid, slices);
-      }
-      return found;
-    } catch {
-      throw refused;
-    }
-  }
-
-  async #slicesOnce(
-    scope: Scope,
-    gpus: readonly GpuFacts[],
-    signal: AbortSignal,
-  ): Promise<Parsed<ReadonlyMap<GpuUuid, readonly LiveSlice[]>>> {
-    const { gpu, select } = scope;
-    const none = { text: noInstances, value: [] };
-    const gpuInstances = await this.#asking.ask({ args: ['mig', ...select, '-lgi'], gpu, read: parseGpuInstances, none }, signal);
-    this.#migAnswers = true;
-    const found = new Map<GpuUuid, readonly LiveSlice[]>();
-    if (gpuInstances.length === 0) return { kind: 'parsed', value: found };
-    const computeInstances = await this.#asking.ask({ args: ['mig', ...select, '-lci'], gpu, read: parseComputeInstances, none }, signal);
-    const listed =
-      computeInstances.length === 0 ? [] : await this.#asking.ask({ args: [...select, '-L'], gpu, read: parseGpuList }, signal);
-    for (const facts of gpus) {
-      const devices = listed.find((own) => own.uuid === facts.uuid)?.devices ?? [];
-      const slices = joinSlices(rowsOf(scope, facts.index, gpuInstances), rowsOf(scope, facts.index, computeInstances), devices);
-      if (slices.kind === 'unreadable') return slices;
-      found.set(facts.uuid, slices.value);
-    }
-    return { kind: 'parsed', value: found };
-  }
 }
 
 function isIn(scope: Scope, facts: GpuFacts): boolean {
   return scope.gpu === 'all' || scope.gpu === facts.uuid;
+}
+
+const lost: Shortfall = { faults: [new DriverFault('gpu-lost', { command: ['-q', '-x'], output: 'GPU is lost' })] };
+
+function hangs(finding: SliceFinding | undefined): boolean {
+  return finding?.kind === 'unlisted' && isHang(finding.fault);
+}
+
+function shortfallOf(slices: SliceFinding | undefined, profiles: DriverFault | undefined): Shortfall | undefined {
+  const told = profiles === undefined || !isOfNote(profiles) ? [] : [profiles];
+  if (slices?.kind === 'unlisted') return { faults: [...told, slices.fault], unplaced: slices.unplaced };
+  return told.length === 0 ? undefined : { faults: told };
 }

@@ -16,8 +16,10 @@ export function factsOfLog(log: DeviceLog): readonly GpuFacts[] {
         pciBusId: gpu.pciBusId,
         memoryMiB: gpu.memoryMiB,
         migMode,
+        modeIsTold: true,
         migPending: (pending === 'enabled' || pending === 'disabled') && pending !== migMode ? pending === 'enabled' : undefined,
         driverVersion: log.driverVersion,
+        isLost: gpu.isLost,
       },
     ];
   });
@@ -32,6 +34,7 @@ export function factsOfListed(gpu: ListedGpu): GpuFacts {
     pciBusId: '',
     memoryMiB: undefined,
     migMode: gpu.devices.length > 0 ? 'enabled' : 'not-offered',
+    modeIsTold: gpu.devices.length > 0,
     migPending: undefined,
     driverVersion: undefined,
   };

@@ -16,6 +16,8 @@ export interface LoggedGpu {
   /** The mode after the next reset. */
   readonly migPendingMode: PrintedMode;
   readonly memoryMiB: number | undefined;
+  /** It is still in the log, where it says so in place of its values. */
+  readonly isLost: boolean;
   readonly values: GpuSample['values'];
   readonly words: GpuWords;
   readonly migDevices: readonly LoggedMigDevice[];
@@ -144,12 +146,15 @@ function readGpu(node: LogNode): LoggedGpu | string {
     migMode: printedMode(child(node, 'mig_mode') === undefined ? 'N/A' : textOf(child(node, 'mig_mode'), 'current_mig')),
     migPendingMode: printedMode(child(node, 'mig_mode') === undefined ? 'N/A' : textOf(child(node, 'mig_mode'), 'pending_mig')),
     memoryMiB: printedAmount(textOf(child(node, 'fb_memory_usage'), 'total')),
+    isLost: ['fb_memory_usage/total', 'fb_memory_usage/used', 'utilization/gpu_util'].some((path) => lost.test(textAt(node, path))),
     values: gpuValues(node),
     words: readWords((word) => textAt(node, logWords[word])),
     migDevices,
     processes,
   };
 }
+
+const lost = /^\[?GPU is lost\]?$/i;
 
 function gpuValues(node: LogNode): GpuSample['values'] {
   const values: Partial<Record<GpuMeasure, number>> = {};

@@ -23,8 +23,9 @@ const gpu = /^GPU\s+(\d{1,4}):\s+(.*?)\s*\(UUID:\s*(\S+)\)$/;
 const device = /^MIG\s+(\S+?)\s*Device\s+(\d{1,4}):\s*\(UUID:\s*(MIG-[0-9A-Za-z/-]+)\)$/;
 const lost = /^Unable to determine the device handle|GPU is lost/i;
 
-/** A GPU that fell off the bus has a line of its own, and is left out. */
+/** A GPU that fell off the bus has a line of its own, and is left out. No line at all says nothing of any GPU. */
 export function parseGpuList(text: string): Parsed<readonly ListedGpu[]> {
+  if (text.trim() === '') return unreadable('no output');
   const found: (Omit<ListedGpu, 'devices'> & { readonly devices: ListedMigDevice[] })[] = [];
   for (const raw of linesOf(text)) {
     const line = raw.trim();

@@ -127,16 +127,18 @@ describe.concurrent('a life on', () => {
       expect(layoutOf(await look())).toBe(layoutOf(full));
 
       expect(await driver.observeProcesses(signal)).toEqual([]);
-      expect(await driver.readings(signal)).toMatchObject([
-        { gpuUuid: first.uuid, utilizationRatio: undefined, temperatureCelsius: expect.any(Number), powerWatts: expect.any(Number) },
-        { gpuUuid: second.uuid, utilizationRatio: expect.any(Number) },
+      const { samples } = await driver.telemetryOnce(signal);
+      expect(samples).toMatchObject([
+        { gpuUuid: first.uuid, values: { temperature: expect.any(Number), power: expect.any(Number) } },
+        { gpuUuid: second.uuid, values: { 'gpu-utilization': expect.any(Number) } },
       ]);
+      expect(samples[0]?.values).not.toHaveProperty('gpu-utilization');
 
       for (const slice of (await look()).slices) await driver.destroySlice(first.uuid, slice.gpuInstanceId, signal);
       // Looks at the same time must not make the change a pending one.
       const [off] = await Promise.all([
         driver.setMigMode(first.uuid, false, signal),
-        driver.readings(signal),
+        driver.telemetryOnce(signal),
         driver.observeGpu(second.uuid, signal),
       ]);
       expect(off).toBe('done');
@@ -178,7 +180,7 @@ describe.concurrent('on a simulated machine', () => {
 
       expect((await driver.observe(signal)).gpus.map((gpu) => gpu.uuid)).toEqual([all[0], all[2]]);
       expect(await codeOf(driver.observeGpu(firstOf(all.slice(1)), signal))).toBe('gpu-lost');
-      expect((await driver.readings(signal)).map((own) => own.gpuUuid)).toEqual([all[0], all[2]]);
+      expect((await driver.telemetryOnce(signal)).samples.map((own) => own.gpuUuid)).toEqual([all[0], all[2]]);
     },
     180_000,
   );

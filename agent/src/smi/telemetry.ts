@@ -3,10 +3,10 @@ import { type GpuMeasure, type GpuSample, gpuMeasures, type SliceSample } from '
 import { DriverFault, type ObservedProcess } from '../app/ports.ts';
 import type { DeviceDetails, FieldSupport, TelemetrySink, TelemetrySource, TelemetryStatus } from '../app/telemetry-source.ts';
 import { allOrEach } from './all-or-each.ts';
-import { askLog, noDevices } from './ask-log.ts';
+import { askLog, isRefusal, noDevices } from './ask-log.ts';
 import { type Asking, isHang } from './asking.ts';
 import { listedProcesses, loggedProcesses } from './device-processes.ts';
-import type { FieldBook } from './field-book.ts';
+import type { CsvFormat, FieldBook } from './field-book.ts';
 import { logOnly, logSource } from './fields/resolve.ts';
 import type { SampleRow } from './fields/sample-rows.ts';
 import { Documents } from './loop/documents.ts';
@@ -46,8 +46,8 @@ export interface TelemetryMoment {
   readonly samples: readonly GpuSample[];
   readonly details: DeviceDetails | undefined;
   readonly fields: readonly FieldSupport[];
-  /** Why something is missing, for people. */
-  readonly failures: readonly string[];
+  /** Why something is missing. */
+  readonly faults: readonly DriverFault[];
 }
 
 /** Both questions asked once, for a program that does not stay. Rejects only when `signal` is aborted. */
@@ -83,10 +83,10 @@ class Telemetry implements TelemetrySource {
       periodMs: deps.periodMs,
       plan: async (signal) => {
         const { columns } = await deps.fields.resolve(allGpus, signal);
-        return { args: [`--query-gpu=${columns.join(',')}`, '--format=csv'], framer: new RowRounds(columns) };
+        return { args: [`--query-gpu=${columns.join(',')}`, `--format=${deps.fields.format}`], framer: new RowRounds(columns) };
       },
       learn: (text) => deps.fields.learn(text),
-      once: (signal) => this.#rowsOnce(signal),
+      once: (signal) => this.#rowsOrLog(signal),
       onRound: (rows) => this.#takeRows(rows),
     });
     this.#details = new LoopReader<Details>({
@@ -120,7 +120,7 @@ class Telemetry implements TelemetrySource {
         details = taken;
       },
     };
-    const failures: string[] = [];
+    const faults: DriverFault[] = [];
     for (const ask of [
       () => this.#rowsOnce(signal).then((rows) => this.#takeRows(rows)),
       () => this.#askDetails(signal).then((own) => this.#takeDetails(own)),
@@ -129,10 +129,10 @@ class Telemetry implements TelemetrySource {
         await ask();
       } catch (fault) {
         if (signal.aborted || !(fault instanceof DriverFault)) throw fault;
-        failures.push(fault.message);
+        faults.push(fault);
       }
     }
-    return { samples, details, fields: this.status.fields, failures };
+    return { samples, details, fields: this.status.fields, faults };
   }
 
   async run(signal: AbortSignal, sink: TelemetrySink): Promise<void> {
@@ -151,6 +151,17 @@ class Telemetry implements TelemetrySource {
     );
   }
 
+  /** The log says the same, and costs more; but it is all that some have. */
+  async #rowsOrLog(signal: AbortSignal): Promise<readonly SampleRow[]> {
+    try {
+      return await this.#rowsOnce(signal);
+    } catch (fault) {
+      if (!(fault instanceof DriverFault) || !isRefusal(fault) || signal.aborted || this.#deps.fields.isRead) throw fault;
+      const { driverVersion, gpus } = await askLog(this.#deps.asking, allGpus, signal);
+      return gpus.map(({ uuid, values, words }, index) => ({ kind: 'row', index, gpuUuid: uuid, driverVersion, values, words }));
+    }
+  }
+
   async #askRows(scope: Scope, signal: AbortSignal): Promise<readonly SampleRow[]> {
     const { asking, fields } = this.#deps;
     for (;;) {
@@ -158,7 +169,7 @@ class Telemetry implements TelemetrySource {
       try {
         return await asking.ask(
           {
-            args: [...scope.select, `--query-gpu=${columns.join(',')}`, '--format=csv'],
+            args: [...scope.select, `--query-gpu=${columns.join(',')}`, `--format=${fields.format}`],
             gpu: scope.gpu,
             read: (text) => parseSamples(text, columns),
             none: { text: noDevices, value: [] },
@@ -166,7 +177,8 @@ class Telemetry implements TelemetrySource {
           signal,
         );
       } catch (fault) {
-        if (!(fault instanceof DriverFault) || signal.aborted || !fields.learn(fault.output)) throw fault;
+        if (!(fault instanceof DriverFault) || signal.aborted) throw fault;
+        if (!fields.learn(fault.output) && !(isRefusal(fault) && fields.narrow())) throw fault;
       }
     }
   }
@@ -182,9 +194,20 @@ class Telemetry implements TelemetrySource {
       return { kind: 'log', gpus };
     } catch (fault) {
       if (!(fault instanceof DriverFault) || isHang(fault) || signal.aborted) throw fault;
-      const args = [`--query-compute-apps=${computeAppFields.join(',')}`, '--format=csv'];
-      const apps = await asking.ask({ args, gpu: 'all', read: parseComputeApps }, signal);
-      return { kind: 'apps', apps };
+      return { kind: 'apps', apps: await this.#askApps(signal) };
+    }
+  }
+
+  async #askApps(signal: AbortSignal): Promise<readonly ComputeApp[]> {
+    const ask = (format: CsvFormat): Promise<readonly ComputeApp[]> => {
+      const args = [`--query-compute-apps=${computeAppFields.join(',')}`, `--format=${format}`];
+      return this.#deps.asking.ask({ args, gpu: 'all', read: parseComputeApps }, signal);
+    };
+    try {
+      return await ask('csv');
+    } catch (fault) {
+      if (!(fault instanceof DriverFault) || !isRefusal(fault) || signal.aborted) throw fault;
+      return await ask('csv,noheader,nounits');
     }
   }
 

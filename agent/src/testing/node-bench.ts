@@ -140,7 +140,6 @@ export class NodeBench implements AsyncDisposable {
       observe: (signal) => driver.observe(signal),
       observeGpu: (gpu, signal) => driver.observeGpu(gpu, signal),
       observeProcesses: (signal) => driver.observeProcesses(signal),
-      readings: (signal) => driver.readings(signal),
       setMigMode: (gpu, enabled, signal) =>
         this.#hear(`${enabled ? 'enable' : 'disable'} ${this.gpus.indexOf(gpu)}`, () => driver.setMigMode(gpu, enabled, signal)),
       resetGpu: (gpu, signal) => this.#hear(`reset ${this.gpus.indexOf(gpu)}`, () => driver.resetGpu(gpu, signal)),

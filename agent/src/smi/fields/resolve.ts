@@ -18,10 +18,10 @@ export function logOnly(measure: GpuMeasure): boolean {
 
 /**
  * Of each value the newest name that the driver offers. Without its word on that (`offered` absent) the names of old
- * drivers are tried, since new drivers still take most of them; `refused` ones are never asked for again.
+ * drivers are tried, since new drivers still take most of them; those that are not `allowed` are never asked for.
  */
-export function resolveFields(offered: ReadonlySet<string> | undefined, refused: ReadonlySet<string> = new Set()): ResolvedFields {
-  const known = (name: string): boolean => !refused.has(name) && (offered === undefined ? isOldName(name) : offered.has(name));
+export function resolveFields(offered: ReadonlySet<string> | undefined, allowed: (name: string) => boolean = () => true): ResolvedFields {
+  const known = (name: string): boolean => allowed(name) && (offered === undefined ? isOldName(name) : offered.has(name));
   const chosen = new Map<readonly string[], string>();
   for (const names of queryFields) {
     const name = names.find(known);

@@ -1,12 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import type { CommandSurroundings } from '../command.ts';
+import { dyingWithUs } from './dying-with-us.ts';
 
 export type LoopEnd =
   | { readonly kind: 'exited'; readonly exitCode: number | undefined; readonly stderr: string }
   | { readonly kind: 'not-started'; readonly cause: unknown };
 
-/** A long-running nvidia-smi. Should this process be killed, it ends by itself when it next prints. */
+/**
+ * A long-running nvidia-smi. Should this process be killed, the kernel kills it too where setpriv(1) of util-linux is at hand;
+ * else it ends by itself when it next prints.
+ */
 export interface LoopChild {
   /** Settles when its exit is seen and its output read; perhaps never. */
   readonly ended: Promise<LoopEnd>;
@@ -27,7 +31,8 @@ export function startLoopChild(
   const { promise: ended, resolve } = Promise.withResolvers<LoopEnd>();
   let child: ChildProcess;
   try {
-    child = spawn(around.program, args, {
+    const [program, words] = dyingWithUs(around, args);
+    child = spawn(program, words, {
       env: { ...around.environment, LC_ALL: 'C' },
       stdio: ['ignore', 'pipe', 'pipe'],
       windowsHide: true,
@@ -46,6 +51,7 @@ export function startLoopChild(
     if (child.pid === undefined) resolve({ kind: 'not-started', cause });
   });
   const settle = (exitCode: number | null): void => {
+    if (exitCode === 127 && /^setpriv: failed to execute/m.test(stderr)) resolve({ kind: 'not-started', cause: new Error(stderr.trim()) });
     resolve({ kind: 'exited', exitCode: exitCode ?? undefined, stderr });
   };
   child.once('close', settle);

@@ -17,7 +17,6 @@ import { parseQueryFields } from '../parse-query-fields.ts';
 import { parseQueryRows } from '../parse-query-rows.ts';
 import { parseSamples } from '../parse-samples.ts';
 import type { Parsed } from '../parsed.ts';
-import { parseReadings, readingFields } from '../readings.ts';
 
 export const sampleColumns = [
   'index',
@@ -38,7 +37,6 @@ export const parsers: Readonly<Record<string, (text: string) => Parsed<unknown>>
   '-lci': parseComputeInstances,
   help: parseQueryFields,
   facts: (text) => parseGpuFacts(text, factFields),
-  readings: (text) => parseReadings(text, readingFields),
   rows: (text) => parseQueryRows(text, ['index', 'name', 'mig.mode.current']),
   samples: (text) => parseSamples(text, sampleColumns),
   apps: (text) => parseComputeApps(text),

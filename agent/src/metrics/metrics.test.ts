@@ -16,41 +16,6 @@ import {
 const one = gpuUuid(1);
 const two = gpuUuid(2);
 
-describe('printing', () => {
-  it('goes on by itself while somebody scrapes, and shows a scrape nothing else', async () => {
-    const bench = new MetricsBench();
-    const ending = new AbortController();
-    const running = bench.metrics.run(ending.signal);
-    for (const power of [1, 2, 3]) {
-      bench.sampled({ gpu: 1, values: { power } });
-      bench.state.setAll('590.1', [observedGpu(1)], 0);
-      await new Promise(setImmediate);
-      expect(bench.series(/power_watts/)).toEqual([`astrago_gpu_power_watts{uuid="${one}"} ${power}`]);
-      bench.nowMs += power === 2 ? 3_600_000 : 1;
-    }
-    ending.abort();
-    await running;
-  });
-});
-
-describe('the Xids of a GPU', () => {
-  it('are counted by code, and that the kernel log cannot be read is told apart from there being none', () => {
-    const bench = new MetricsBench();
-    bench.state.xids.set([{ gpuUuid: one, xid: 79, count: 2, lastAtMs: 1500 }]);
-    bench.state.kernelLog.set({ kind: 'readable', lostRecords: 3 });
-    expect(bench.series(/xid|kernel_log/)).toEqual([
-      `astrago_gpu_xid_errors_total{uuid="${one}",xid="79"} 2`,
-      `astrago_gpu_xid_last_timestamp_seconds{uuid="${one}",xid="79"} 1.5`,
-      'astrago_agent_kernel_log_readable 1',
-      'astrago_agent_kernel_log_lost_records_total 3',
-    ]);
-
-    bench.state.xids.set([]);
-    bench.state.kernelLog.set({ kind: 'unreadable', detail: 'permission denied' });
-    expect(bench.series(/xid|kernel_log/)).toEqual(['astrago_agent_kernel_log_readable 0']);
-  });
-});
-
 describe('the metrics of a GPU', () => {
   it('say what is known, in base units, and who it is once', () => {
     const bench = new MetricsBench();

@@ -11,6 +11,7 @@ import {
   type DesiredAllocationSchema,
   type DesiredGpuSchema,
   type Gpu,
+  type GpuProcess,
   type Inventory,
   NodeAgent,
   type WatchResponse,
@@ -45,6 +46,7 @@ export class LoneAgent implements AsyncDisposable {
   /** What the agent reported last, since it was started. */
   #inventory: Inventory | undefined;
   #allocations: readonly AllocationStatus[] = [];
+  #processes: readonly GpuProcess[] = [];
 
   private constructor(authority: TestAuthority, machine: Partial<MachineOrder>, environment: Readonly<Record<string, string>>) {
     this.#authority = authority;
@@ -153,6 +155,7 @@ export class LoneAgent implements AsyncDisposable {
   start(): void {
     this.#inventory = undefined;
     this.#allocations = [];
+    this.#processes = [];
     this.#log = '';
     const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'main.ts')], {
       env: {
@@ -167,6 +170,8 @@ export class LoneAgent implements AsyncDisposable {
         ASTRAGO_ALLOW_ROOT_WORKLOADS: '1',
         ASTRAGO_WORKLOAD_PATH: process.env['PATH'],
         ASTRAGO_HOST_ROOT: this.scratch.path('host'),
+        // Its own, too: an agent of root would take one below /run.
+        ASTRAGO_MPS_DIRECTORY: this.scratch.path('mps'),
         // What is tested are steps, not samples.
         ASTRAGO_SAMPLE_PERIOD_MS: '60000',
         ASTRAGO_INVENTORY_PERIOD_MS: '1000',
@@ -191,12 +196,28 @@ export class LoneAgent implements AsyncDisposable {
     await gone;
   }
 
+  #up(): Promise<{ readonly address: string; readonly metricsPort: number }> {
+    return this.until(() => {
+      const line = this.#log.split('\n').find((text) => text.includes('the agent is up'));
+      return line !== undefined && (JSON.parse(line) as { readonly address: string; readonly metricsPort: number });
+    }, 'the agent is up');
+  }
+
+  /** What is on its GPUs, as it reported last. */
+  async processes(): Promise<readonly GpuProcess[]> {
+    await this.#connected();
+    return this.#processes;
+  }
+
+  /** What a scraper gets. */
+  async metrics(): Promise<string> {
+    const { metricsPort } = await this.#up();
+    return (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  }
+
   async #connected(): Promise<InstanceType<typeof Client>> {
     if (this.#client !== undefined) return this.#client;
-    const address = await this.until(() => {
-      const line = this.#log.split('\n').find((text) => text.includes('the agent is up'));
-      return line !== undefined && (JSON.parse(line) as { address: string }).address;
-    }, 'the agent is up');
+    const { address } = await this.#up();
     const own = await this.#authority.issue('controller');
     const client = new Client(
       address,
@@ -209,6 +230,7 @@ export class LoneAgent implements AsyncDisposable {
     stream.on('data', ({ report }: WatchResponse) => {
       if (report.case === 'inventory') this.#inventory = report.value;
       if (report.case === 'allocations') this.#allocations = report.value.allocations;
+      if (report.case === 'processes') this.#processes = report.value.processes;
     });
     // It breaks with the process, which is what is tested.
     stream.on('error', () => undefined);

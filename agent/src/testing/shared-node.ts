@@ -7,7 +7,7 @@ import { readAllProcs } from '../processes/proc.ts';
 import { desired, LoneAgent } from './lone-agent.ts';
 
 export type Device = MessageInitShape<typeof AllocatedDeviceSchema>;
-type Work = MessageInitShape<typeof DesiredAllocationSchema> & { readonly id: string };
+type Work = Exclude<MessageInitShape<typeof DesiredAllocationSchema>, { readonly $typeName: string }>;
 
 export interface StepLine {
   readonly step: string;
@@ -92,9 +92,18 @@ export class SharedNode implements AsyncDisposable {
     return readAllProcs().flatMap(({ pid }) => {
       if (wordsOf(pid, 'cmdline')[0] !== kind) return [];
       const environment = wordsOf(pid, 'environ');
-      const isHere = environment.includes(`FAKE_NVIDIA_SMI_STATE=${join(this.agent.machine, 'state.json')}`);
+      const isHere =
+        environment.includes(`FAKE_NVIDIA_SMI_STATE=${join(this.agent.machine, 'state.json')}`) ||
+        this.all.some((own) => environment.includes(`ASTRAGO_ALLOCATION_ID=${own}`));
       return isHere && (id === undefined || environment.includes(`ASTRAGO_ALLOCATION_ID=${id}`)) ? [pid] : [];
     });
+  }
+
+  /** The one client of an allocation. */
+  clientOf(id: string | undefined): number {
+    const [pid] = id === undefined ? [] : this.processes('cuda-client', id);
+    if (pid === undefined) throw new Error(`${id} has no client`);
+    return pid;
   }
 
   /** Which device a daemon was started for. */

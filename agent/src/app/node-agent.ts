@@ -39,6 +39,8 @@ export interface NodeAgentDeps {
   readonly detailPeriodMs: number;
   readonly prepareTimeoutMs: number;
   readonly strangersTimeoutMs: number;
+  /** See `SharingDeps`. */
+  readonly partingMs?: number;
   readonly log: (facts: object, message: string) => void;
   /** Asked before each step on a GPU. Absent: always. */
   readonly mayChangeLayouts?: (() => LayoutAuthority) | undefined;

@@ -12,7 +12,7 @@ import { type Device, SharedNode, type StepLine } from './testing/shared-node.ts
 import { until } from './testing/until.ts';
 
 // Real processes on a machine that may be busy with other tests.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
 
 const { RUNNING, EXITED, PREPARING } = AllocationState;
 
@@ -140,6 +140,20 @@ describe('a node that is shared in every way at once', () => {
         .flatMap((device) => [`astrago_mps_clients{device="${device}"} 2`, `astrago_mps_daemon_state{device="${device}",state="ready"} 1`])
         .toSorted(),
     );
+  });
+
+  it('does not ask a daemon again and again of which nothing changes', async () => {
+    const asked = (): number =>
+      readFileSync(join(node.directoryOf(migUuid), 'logs', 'control.log'), 'utf8').split('command: get_server_list').length - 1;
+    const before = asked();
+    const listings = new Set<bigint | undefined>();
+    await node.agent.until(
+      async () => listings.add((await node.agent.inventory())?.observedAtMs).size > 6,
+      'it has looked around six times',
+    );
+
+    // One may fall into this time, as an answer does not hold for ever.
+    expect(asked() - before).toBeLessThanOrEqual(1);
   });
 
   it('goes on through kill -9 of its agent: the next one adopts the daemons, and no client notices', async () => {

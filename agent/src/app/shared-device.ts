@@ -13,9 +13,9 @@ import type { MpsDaemonSnapshot } from './node-state.ts';
 import { DriverFault, type GpuDriver, type Ledger, type ObservedProcess } from './ports.ts';
 import { isUnanswered } from './setbacks.ts';
 import { SharedDaemon } from './shared-daemon.ts';
-import { describe, run } from './sharing-steps.ts';
 import { SharingTrouble } from './sharing-trouble.ts';
 import { SharingVerdicts } from './sharing-verdicts.ts';
+import { StepTaking } from './step-taking.ts';
 import { lookAgainMs, Strangers } from './strangers.ts';
 
 export interface SharedDeviceDeps {
@@ -58,10 +58,8 @@ export class SharedDevice {
   readonly #daemon: SharedDaemon;
   /** Who was taken into account when it was last looked at. */
   #considered: Considered | undefined;
-  #taking: SharingStep['kind'] | undefined;
+  readonly #steps: StepTaking;
   #tried: SharingStep['kind'] | undefined;
-  /** The last step that was said to be done; the same one again means that it did nothing. */
-  #done: string | undefined;
   #obstacle: string | undefined;
 
   constructor(place: DevicePlace, deps: SharedDeviceDeps) {
@@ -70,6 +68,7 @@ export class SharedDevice {
     const { driver, clock, strangersTimeoutMs: timeoutMs } = deps;
     this.#trouble = new SharingTrouble(clock);
     this.#daemon = new SharedDaemon(place, deps.control);
+    this.#steps = new StepTaking(place, deps);
     this.#strangers = new Strangers({ gpu: place.gpu, driver, clock, ours: () => this.processes, timeoutMs });
   }
 
@@ -99,7 +98,7 @@ export class SharedDevice {
     if (failed !== undefined) return { kind: 'failed', ...failed };
     if (share === undefined && !this.#isInvolved([])) return base;
     const at = base.visible[0];
-    if (this.#taking !== undefined || at === undefined || !this.knows(id, at) || this.#considered?.ready.has(id) !== true)
+    if (this.#steps.now !== undefined || at === undefined || !this.knows(id, at) || this.#considered?.ready.has(id) !== true)
       return { kind: 'coming' };
     if (share?.kind !== 'mps') return base;
     const { control } = this.#deps;
@@ -119,7 +118,7 @@ export class SharedDevice {
 
   /** Something of ours is on the device, or a compute mode of ours: it has to go before the device may be cut. */
   get inUseBy(): string | undefined {
-    if (this.#daemon.at !== undefined || this.#taking === 'start-mps') return `MPS control daemon of ${this.place.name}`;
+    if (this.#daemon.at !== undefined || this.#steps.now === 'start-mps') return `MPS control daemon of ${this.place.name}`;
     return this.#modeChanged() === undefined ? undefined : 'compute mode';
   }
 
@@ -141,7 +140,7 @@ export class SharedDevice {
 
   get snapshot(): MpsDaemonSnapshot | undefined {
     const device =
-      this.#daemon.at ?? (this.#taking === 'start-mps' || this.#trouble.finding !== undefined ? this.place.cudaDevice : undefined);
+      this.#daemon.at ?? (this.#steps.now === 'start-mps' || this.#trouble.finding !== undefined ? this.place.cudaDevice : undefined);
     if (device === undefined) return undefined;
     return { device, state: this.#daemonState(), clientPids: this.#daemon.servers.flatMap(({ clients }) => clients) };
   }
@@ -166,10 +165,14 @@ export class SharedDevice {
     }
     await this.#lookAtDaemon(at, 'cheap', signal);
     const mode = this.place.slice === undefined ? await this.#deps.computeModes.computeMode(this.place.gpu, signal) : undefined;
-    const outlook = this.#outlook(at, mode, []);
+    let outlook = this.#outlook(at, mode, []);
     // What takes something away from others is decided on who is there at this moment.
-    if (outlook.step?.kind === 'stop-mps') await this.#lookAtDaemon(at, 'fresh', signal);
-    const others = outlook.step?.kind === 'set-compute-mode' ? await this.#others(signal) : [];
+    if (outlook.step?.kind === 'stop-mps' && this.#daemon.now.kind === 'running') {
+      await this.#lookAtDaemon(at, 'fresh', signal);
+      outlook = this.#outlook(at, mode, []);
+    }
+    if (outlook.step?.kind !== 'set-compute-mode') return this.#proceed(at, outlook, signal);
+    const others = await this.#others(signal);
     return this.#proceed(at, this.#outlook(at, mode, others), signal);
   }
 
@@ -194,44 +197,23 @@ export class SharedDevice {
       return false;
     }
     this.#tried = step.kind;
-    this.#taking = step.kind;
-    this.#deps.onChange();
-    try {
-      return await this.#take(at, step, signal);
-    } finally {
-      this.#taking = undefined;
-    }
-  }
-
-  async #take(at: CudaDevice, step: SharingStep, signal: AbortSignal): Promise<boolean> {
-    const { ledger } = this.#deps;
-    const text = `${describe(step)} ${this.place.name}`;
-    if (this.#done === text) throw new MpsFault('failed', text, 'reported as done, and nothing shows of it');
     if (step.kind === 'start-mps') this.#daemon.expect(at);
-    await ledger.intent(this.place.gpu, text);
-    let fault: unknown;
-    try {
-      await run(step, at, this.place.gpu, this.#deps, signal);
-    } catch (thrown) {
-      if (!(thrown instanceof MpsFault || thrown instanceof DriverFault)) throw thrown;
-      fault = thrown;
-    }
-    await ledger.outcome(this.place.gpu, text, fault instanceof Error ? fault.message : 'done');
-    if (fault !== undefined) throw fault;
-    this.#done = text;
+    const taking = this.#steps.take(step, at, signal);
+    this.#deps.onChange();
+    await taking;
     if (step.kind === 'forget-compute-mode') this.#deps.onFreed();
     return true;
   }
 
   async #lookAtDaemon(at: CudaDevice, how: 'cheap' | 'fresh', signal: AbortSignal): Promise<void> {
-    const isEnded = isEnd(this.#done);
+    const { hasEndedDaemon } = this.#steps;
     const isGone = await this.#daemon.look(
       at,
       this.#holders().some(({ share }) => share?.kind === 'mps'),
       how,
       signal,
     );
-    if (isGone && !isEnded) this.#trouble.died();
+    if (isGone && !hasEndedDaemon) this.#trouble.died();
   }
 
   #outlook(at: CudaDevice, mode: SharingNow['mode'], others: readonly string[]): SharingOutlook {
@@ -261,7 +243,7 @@ export class SharedDevice {
 
   #rest(obstacle: string | undefined): void {
     this.#obstacle = obstacle;
-    this.#done = undefined;
+    this.#steps.rest();
   }
 
   #suffer(fault: MpsFault | DriverFault): void {
@@ -308,7 +290,7 @@ export class SharedDevice {
   }
 
   #daemonState(): MpsDaemonSnapshot['state'] {
-    if (this.#taking === 'stop-mps' || this.#taking === 'clear-mps') return 'stopping';
+    if (this.#steps.now === 'stop-mps' || this.#steps.now === 'clear-mps') return 'stopping';
     if (this.#trouble.finding !== undefined) return 'failed';
     return this.#daemon.state;
   }
@@ -323,9 +305,4 @@ export class SharedDevice {
     ].filter((ms) => ms !== undefined);
     return reasons.length === 0 ? undefined : Math.min(...reasons);
   }
-}
-
-/** The step after which a daemon is gone by our own doing. */
-function isEnd(step: string | undefined): boolean {
-  return step !== undefined && /^(stop|clear) /.test(step);
 }

@@ -142,7 +142,7 @@ describe('a node that is shared in every way at once', () => {
     );
   });
 
-  it('does not ask a daemon again and again of which nothing changes', async () => {
+  it('does not ask a daemon again and again for what has not changed', async () => {
     const asked = (): number =>
       readFileSync(join(node.directoryOf(migUuid), 'logs', 'control.log'), 'utf8').split('command: get_server_list').length - 1;
     const before = asked();

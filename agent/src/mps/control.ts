@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { MpsLimits } from '#core/sharing/mps-limits';
-import type { MpsDaemonNow } from '#core/sharing/next-sharing-step';
+import type { MpsDaemonNow, MpsServerNow } from '#core/sharing/next-sharing-step';
 import { type CudaDevice, type MpsControl, MpsFault } from '../app/mps-control.ts';
 import { Conversation, type ConversationDeps } from './conversation.ts';
 import { DaemonCommands } from './daemon-commands.ts';
@@ -21,6 +21,8 @@ export interface ControlLimits {
   readonly endMs: number;
   /** A daemon of which nothing seems to have changed is asked all the same when its last answer is older. */
   readonly answerAgeMs: number;
+  /** Its servers are asked for their state when that is older: a fatal fault may show nowhere else. */
+  readonly stateAgeMs: number;
 }
 
 const defaultLimits: ControlLimits = {
@@ -30,6 +32,8 @@ const defaultLimits: ControlLimits = {
   quitMs: 15_000,
   endMs: 3000,
   answerAgeMs: 30_000,
+  // Below the usual 10 s from look to look, so that a fault is seen within 10 s.
+  stateAgeMs: 5000,
 };
 const pollMs = 50;
 
@@ -82,7 +86,7 @@ export class LocalMpsControl implements MpsControl {
     if (!(await this.#directories.exists(device))) return this.#forgotten(device);
     const directory = this.#directories.of(device);
     const last = how === 'cheap' ? this.#last.get(device, directory) : undefined;
-    if (last !== undefined) return last;
+    if (last !== undefined && (await this.#areWell(device, last.servers, signal))) return last;
     const daemon = daemonOf(directory);
     if (daemon !== undefined) this.#daemons.set(device, daemon);
     try {
@@ -188,6 +192,20 @@ export class LocalMpsControl implements MpsControl {
     } catch {
       return undefined;
     }
+  }
+
+  /** Servers without clients have nothing that could fault. */
+  async #areWell(device: CudaDevice, servers: readonly MpsServerNow[], signal: AbortSignal): Promise<boolean> {
+    if (this.#last.stateAgeMs(device) < this.#limits.stateAgeMs) return true;
+    try {
+      for (const { pid, clients } of servers)
+        if (clients.length > 0 && (await this.#commands.stateOf(device, pid, signal)) !== 'active') return false;
+    } catch (fault) {
+      if (!(fault instanceof MpsFault)) throw fault;
+      return false;
+    }
+    this.#last.areWell(device);
+    return true;
   }
 
   async #endAll(device: CudaDevice, processes: readonly OwnProcess[], signal: AbortSignal): Promise<void> {

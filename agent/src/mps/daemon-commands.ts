@@ -22,10 +22,14 @@ export class DaemonCommands {
   async servers(device: CudaDevice, signal: AbortSignal): Promise<readonly MpsServerNow[]> {
     const servers: MpsServerNow[] = [];
     for (const pid of await this.serverPids(device, signal)) {
-      const state = parseServerState(await this.#ask(device, `get_server_status ${pid}`, signal));
+      const state = await this.stateOf(device, pid, signal);
       servers.push({ pid, state, clients: await this.#clientsOf(device, pid, signal) });
     }
     return servers;
+  }
+
+  async stateOf(device: CudaDevice, server: number, signal: AbortSignal): Promise<MpsServerNow['state']> {
+    return parseServerState(await this.#ask(device, `get_server_status ${server}`, signal));
   }
 
   async serverPids(device: CudaDevice, signal: AbortSignal): Promise<readonly number[]> {

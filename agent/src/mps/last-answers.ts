@@ -10,6 +10,8 @@ type Running = Extract<MpsDaemonNow, { kind: 'running' }>;
 interface Answer {
   readonly answer: Running;
   readonly atMs: number;
+  /** When its servers last said that they are well. */
+  stateAtMs: number;
   readonly seen: string;
   /** Its servers and their clients, as they were when it answered. */
   readonly processes: readonly OwnProcess[];
@@ -49,7 +51,20 @@ export class LastAnswers {
     const processes = pids.map(identify).filter((found) => found !== undefined);
     // One has ended since.
     if (processes.length < pids.length) return;
-    this.#answers.set(device, { answer, atMs: this.#clock.elapsedMs(), seen, processes });
+    const atMs = this.#clock.elapsedMs();
+    this.#answers.set(device, { answer, atMs, stateAtMs: atMs, seen, processes });
+  }
+
+  /** Ms since its servers last said how they are; 0 where nothing is remembered. */
+  stateAgeMs(device: CudaDevice): number {
+    const known = this.#answers.get(device);
+    return known === undefined ? 0 : this.#clock.elapsedMs() - known.stateAtMs;
+  }
+
+  /** All servers have just said that they are active. */
+  areWell(device: CudaDevice): void {
+    const known = this.#answers.get(device);
+    if (known !== undefined) known.stateAtMs = this.#clock.elapsedMs();
   }
 
   forget(device: CudaDevice): void {

@@ -1,5 +1,5 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
-import { formatSlice, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
+import { formatSlice, type LiveSlice, sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { capacityOf, type DeviceCapacity } from '#core/sharing/device-capacity';
 import type { CudaDevice } from './mps-control.ts';
 import type { NodeState } from './node-state.ts';
@@ -37,7 +37,13 @@ export class DevicePlace {
     const gpu = this.#state.gpu(this.gpu);
     if (gpu === undefined) return undefined;
     if (slice === undefined) return gpu.migEnabled || gpu.migPending === true ? undefined : gpu.uuid;
-    return gpu.slices.find((live) => sameSlice(live, slice))?.migUuid;
+    return this.live?.migUuid;
+  }
+
+  /** The slice as it is there now; `undefined` on a whole GPU too. */
+  get live(): LiveSlice | undefined {
+    const { slice } = this;
+    return slice === undefined ? undefined : this.#state.gpu(this.gpu)?.slices.find((live) => sameSlice(live, slice));
   }
 
   get capacity(): DeviceCapacity {

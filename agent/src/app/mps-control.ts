@@ -35,8 +35,11 @@ export type CudaDevice = string;
 export interface MpsControl {
   /** Devices for which something of a daemon is there, from an earlier agent too. Runs no command. */
   devices(): Promise<readonly CudaDevice[]>;
-  /** Never throws for a daemon that is gone or does not answer: that is what it says then. */
-  look(device: CudaDevice, signal: AbortSignal): Promise<MpsDaemonNow>;
+  /**
+   * Never throws for a daemon that is gone or does not answer: that is what it says then. A daemon is asked when
+   * something of it is another than it was, or after a while; on `fresh` in any case.
+   */
+  look(device: CudaDevice, signal: AbortSignal, how?: 'cheap' | 'fresh'): Promise<MpsDaemonNow>;
   /** Returns once the daemon answers; its server comes with its first client. */
   start(device: CudaDevice, signal: AbortSignal): Promise<void>;
   /** For servers that come, and for clients that come to the servers that are there. */
@@ -53,4 +56,6 @@ export interface MpsControl {
   isAlive(device: CudaDevice): boolean;
   /** Daemon and servers of a device, as far as they are known now. */
   processesOf(device: CudaDevice): readonly number[];
+  /** What runs under a pid, as its command line says; absent when it is gone. */
+  programOf(pid: number): string | undefined;
 }

@@ -19,7 +19,8 @@ export async function disconnectClients(
   signal: AbortSignal,
 ): Promise<number> {
   const { control, ledger, gpu, at, members, whose } = facts;
-  const daemon = await control.look(at, signal);
+  // Who has just come must not be missed.
+  const daemon = await control.look(at, signal, 'fresh');
   const servers = daemon.kind === 'running' ? daemon.servers : [];
   const clients = servers.flatMap((server) =>
     server.clients.filter((pid) => members.includes(pid)).map((pid) => ({ pid, server: server.pid })),

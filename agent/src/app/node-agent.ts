@@ -10,6 +10,7 @@ import type { ComputeModes, ModeMemory } from './compute-modes.ts';
 import { GpuWorker } from './gpu-worker.ts';
 import { Holdings } from './holdings.ts';
 import type { LayoutAuthority } from './mig-management.ts';
+import { withMpsClients } from './mps-clients.ts';
 import type { MpsControl } from './mps-control.ts';
 import { type NodeState, nodeKey } from './node-state.ts';
 import { placeKnowledge } from './place-knowledge.ts';
@@ -38,6 +39,8 @@ export interface NodeAgentDeps {
   readonly detailPeriodMs: number;
   readonly prepareTimeoutMs: number;
   readonly strangersTimeoutMs: number;
+  /** See `SharingDeps`. */
+  readonly partingMs?: number;
   readonly log: (facts: object, message: string) => void;
   /** Asked before each step on a GPU. Absent: always. */
   readonly mayChangeLayouts?: (() => LayoutAuthority) | undefined;
@@ -156,7 +159,9 @@ export class NodeAgent {
     this.#signal = signal;
     this.#sharing.adopt(mpsDevices);
     for (const loop of [this.#inventory, this.#keep]) this.#track(loop.run(signal));
-    this.#track(sample(this.#deps, signal));
+    const { attribution } = this.#deps;
+    const attribute: Attribution['attribute'] = (seen) => attribution.attribute(withMpsClients(seen, this.#sharing.clients));
+    this.#track(sample({ ...this.#deps, attribution: { attribute } }, signal));
     this.#ensureWorkers();
     await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
     await Promise.all(this.#running);

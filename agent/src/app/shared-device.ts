@@ -1,26 +1,21 @@
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
-import type { DeviceFact, Failure } from '#core/allocation-step';
+import type { DeviceFact } from '#core/allocation-step';
 import type { Share } from '#core/order';
 import { mpsLimitsOf } from '#core/sharing/mps-limits';
-import {
-  type MpsDaemonNow,
-  nextSharingStep,
-  type SharingNow,
-  type SharingOutlook,
-  type SharingStep,
-  wishOf,
-} from '#core/sharing/next-sharing-step';
+import { nextSharingStep, type SharingNow, type SharingOutlook, type SharingStep, wishOf } from '#core/sharing/next-sharing-step';
 import type { ComputeModes, ModeMemory } from './compute-modes.ts';
 import type { DevicePlace } from './device-place.ts';
 import type { Held, Holdings } from './holdings.ts';
 import { type CudaDevice, type MpsControl, MpsFault } from './mps-control.ts';
 import { disconnectClients } from './mps-parting.ts';
 import type { MpsDaemonSnapshot } from './node-state.ts';
-import { DriverFault, type GpuDriver, type Ledger } from './ports.ts';
+import { DriverFault, type GpuDriver, type Ledger, type ObservedProcess } from './ports.ts';
 import { isUnanswered } from './setbacks.ts';
-import { describe, run } from './sharing-steps.ts';
+import { SharedDaemon } from './shared-daemon.ts';
 import { SharingTrouble } from './sharing-trouble.ts';
+import { SharingVerdicts } from './sharing-verdicts.ts';
+import { StepTaking } from './step-taking.ts';
 import { lookAgainMs, Strangers } from './strangers.ts';
 
 export interface SharedDeviceDeps {
@@ -59,20 +54,12 @@ export class SharedDevice {
   readonly #deps: SharedDeviceDeps;
   readonly #trouble: SharingTrouble;
   readonly #strangers: Strangers;
-  /** Told to have failed; they never come back to life. */
-  readonly #failed = new Map<string, { readonly failure: Failure; readonly detail: string }>();
-  readonly #greeted = new Set<string>();
-  /** The device that has a daemon, or may have one: the UUID it was started for. */
-  #daemonAt: CudaDevice | undefined;
-  #daemon: MpsDaemonNow = { kind: 'absent' };
-  /** It has answered since it was last seen to be gone. */
-  #isUp = false;
+  readonly #verdicts = new SharingVerdicts();
+  readonly #daemon: SharedDaemon;
   /** Who was taken into account when it was last looked at. */
   #considered: Considered | undefined;
-  #taking: SharingStep['kind'] | undefined;
+  readonly #steps: StepTaking;
   #tried: SharingStep['kind'] | undefined;
-  /** The last step that was said to be done; the same one again means that it did nothing. */
-  #done: string | undefined;
   #obstacle: string | undefined;
 
   constructor(place: DevicePlace, deps: SharedDeviceDeps) {
@@ -80,12 +67,14 @@ export class SharedDevice {
     this.#deps = deps;
     const { driver, clock, strangersTimeoutMs: timeoutMs } = deps;
     this.#trouble = new SharingTrouble(clock);
+    this.#daemon = new SharedDaemon(place, deps.control);
+    this.#steps = new StepTaking(place, deps);
     this.#strangers = new Strangers({ gpu: place.gpu, driver, clock, ours: () => this.processes, timeoutMs });
   }
 
   /** An earlier agent left something of a daemon here. */
   adopt(at: CudaDevice): void {
-    this.#daemonAt ??= at;
+    if (this.#daemon.at === undefined) this.#daemon.expect(at);
   }
 
   /** Steps until nothing can be done now. Says when to come back, if there is a reason to. What MPS or the driver do not do becomes a finding. */
@@ -105,11 +94,11 @@ export class SharedDevice {
    */
   fact(id: string, share: Share | undefined, base: DeviceFact): DeviceFact {
     if (base.kind !== 'ready') return base;
-    const failed = this.#failed.get(id);
+    const failed = this.#verdicts.of(id);
     if (failed !== undefined) return { kind: 'failed', ...failed };
     if (share === undefined && !this.#isInvolved([])) return base;
     const at = base.visible[0];
-    if (this.#taking !== undefined || at === undefined || !this.knows(id, at) || this.#considered?.ready.has(id) !== true)
+    if (this.#steps.now !== undefined || at === undefined || !this.knows(id, at) || this.#considered?.ready.has(id) !== true)
       return { kind: 'coming' };
     if (share?.kind !== 'mps') return base;
     const { control } = this.#deps;
@@ -129,56 +118,60 @@ export class SharedDevice {
 
   /** Something of ours is on the device, or a compute mode of ours: it has to go before the device may be cut. */
   get inUseBy(): string | undefined {
-    if (this.#daemonAt !== undefined || this.#taking === 'start-mps') return `MPS control daemon of ${this.place.name}`;
+    if (this.#daemon.at !== undefined || this.#steps.now === 'start-mps') return `MPS control daemon of ${this.place.name}`;
     return this.#modeChanged() === undefined ? undefined : 'compute mode';
   }
 
   /** Daemon and servers. */
   get processes(): readonly number[] {
-    return this.#daemonAt === undefined ? [] : this.#deps.control.processesOf(this.#daemonAt);
+    return this.#daemon.processes;
+  }
+
+  /** See {@link SharedDaemon.clients}. */
+  get clients(): readonly ObservedProcess[] {
+    return this.#daemon.clients;
   }
 
   /** For a person; `undefined` when all is well. */
   get finding(): { readonly failed: string | undefined; readonly fault: string | undefined } {
-    const faulty = this.#servers().filter((server) => server.state === 'fault');
     const failed = this.#trouble.finding;
-    return {
-      failed: failed === undefined ? undefined : `${this.place.name}: ${failed}`,
-      fault:
-        faulty.length === 0 ? undefined : `${this.place.name}: MPS server ${faulty.map(({ pid }) => pid).join(', ')} lets its clients end`,
-    };
+    return { failed: failed === undefined ? undefined : `${this.place.name}: ${failed}`, fault: this.#daemon.fault };
   }
 
   get snapshot(): MpsDaemonSnapshot | undefined {
     const device =
-      this.#daemonAt ?? (this.#taking === 'start-mps' || this.#trouble.finding !== undefined ? this.place.cudaDevice : undefined);
+      this.#daemon.at ?? (this.#steps.now === 'start-mps' || this.#trouble.finding !== undefined ? this.place.cudaDevice : undefined);
     if (device === undefined) return undefined;
-    return { device, state: this.#daemonState(), clientPids: this.#servers().flatMap(({ clients }) => clients) };
+    return { device, state: this.#daemonState(), clientPids: this.#daemon.servers.flatMap(({ clients }) => clients) };
   }
 
   /** See {@link disconnectClients}. */
   async disconnect(members: readonly number[], whose: string, signal: AbortSignal): Promise<number> {
-    const at = this.#daemonAt;
+    const { at } = this.#daemon;
     return at === undefined ? 0 : disconnectClients({ ...this.#deps, gpu: this.place.gpu, at, members, whose }, signal);
   }
 
   async #stepOnce(signal: AbortSignal): Promise<boolean> {
-    this.#noticeNews();
+    if (this.#verdicts.greet(this.#holders().map(({ id }) => id))) this.#trouble.tryAgain();
     this.#tried = undefined;
     // A GPU that is not listed now may come back with all that is on it.
     if (!this.place.isListed) return false;
-    const at = this.#daemonAt ?? this.place.cudaDevice ?? (this.#modeChanged() === undefined ? undefined : this.place.gpu);
+    const at = this.#daemon.at ?? this.place.cudaDevice ?? (this.#modeChanged() === undefined ? undefined : this.place.gpu);
     if (at === undefined || !this.#isInvolved(this.#holders())) {
       this.#considered = undefined;
       this.#rest(undefined);
       if (this.#trouble.restsMs === 0) this.#trouble.well();
       return false;
     }
-    await this.#lookAtDaemon(at, signal);
+    await this.#lookAtDaemon(at, 'cheap', signal);
     const mode = this.place.slice === undefined ? await this.#deps.computeModes.computeMode(this.place.gpu, signal) : undefined;
-    const outlook = this.#outlook(at, mode, []);
+    let outlook = this.#outlook(at, mode, []);
+    // What takes something away from others is decided on who is there at this moment.
+    if (outlook.step?.kind === 'stop-mps' && this.#daemon.now.kind === 'running') {
+      await this.#lookAtDaemon(at, 'fresh', signal);
+      outlook = this.#outlook(at, mode, []);
+    }
     if (outlook.step?.kind !== 'set-compute-mode') return this.#proceed(at, outlook, signal);
-    // What changes the mode is decided on who is there at this moment.
     const others = await this.#others(signal);
     return this.#proceed(at, this.#outlook(at, mode, others), signal);
   }
@@ -192,55 +185,35 @@ export class SharedDevice {
     if (step === undefined || this.#trouble.rests(step.kind)) {
       this.#rest(outlook.obstacle);
       // Gone, and the device is there under another name by now.
-      if (step === undefined && this.#daemon.kind === 'absent' && this.#daemonAt !== undefined) {
-        this.#daemonAt = undefined;
+      if (step === undefined && this.#daemon.now.kind === 'absent' && this.#daemon.at !== undefined) {
+        this.#daemon.forget();
         this.#deps.onFreed();
         return true;
       }
-      if (step === undefined && this.#daemon.kind === 'unanswering')
-        throw new MpsFault('timed-out', 'get_server_list', this.#daemon.detail);
+      const { now } = this.#daemon;
+      if (step === undefined && now.kind === 'unanswering') throw new MpsFault('timed-out', 'get_server_list', now.detail);
       if (outlook.ready && this.#trouble.restsMs === 0) this.#trouble.well();
       this.#deps.onProgress();
       return false;
     }
     this.#tried = step.kind;
-    this.#taking = step.kind;
+    if (step.kind === 'start-mps') this.#daemon.expect(at);
+    const taking = this.#steps.take(step, at, signal);
     this.#deps.onChange();
-    try {
-      return await this.#take(at, step, signal);
-    } finally {
-      this.#taking = undefined;
-    }
-  }
-
-  async #take(at: CudaDevice, step: SharingStep, signal: AbortSignal): Promise<boolean> {
-    const { ledger } = this.#deps;
-    const text = `${describe(step)} ${this.place.name}`;
-    if (this.#done === text) throw new MpsFault('failed', text, 'reported as done, and nothing shows of it');
-    if (step.kind === 'start-mps') this.#daemonAt = at;
-    await ledger.intent(this.place.gpu, text);
-    let fault: unknown;
-    try {
-      await run(step, at, this.place.gpu, this.#deps, signal);
-    } catch (thrown) {
-      if (!(thrown instanceof MpsFault || thrown instanceof DriverFault)) throw thrown;
-      fault = thrown;
-    }
-    await ledger.outcome(this.place.gpu, text, fault instanceof Error ? fault.message : 'done');
-    if (fault !== undefined) throw fault;
-    this.#done = text;
+    await taking;
     if (step.kind === 'forget-compute-mode') this.#deps.onFreed();
     return true;
   }
 
-  async #lookAtDaemon(at: CudaDevice, signal: AbortSignal): Promise<void> {
-    const wasUp = this.#isUp && !isEnd(this.#done);
-    const mayBe = this.#daemonAt !== undefined || this.#holders().some(({ share }) => share?.kind === 'mps');
-    const daemon: MpsDaemonNow = mayBe ? await this.#deps.control.look(at, signal) : { kind: 'absent' };
-    this.#daemon = daemon;
-    if (daemon.kind !== 'absent') this.#daemonAt ??= at;
-    if (daemon.kind !== 'unanswering') this.#isUp = daemon.kind === 'running';
-    if (wasUp && (daemon.kind === 'dead' || daemon.kind === 'absent')) this.#trouble.died();
+  async #lookAtDaemon(at: CudaDevice, how: 'cheap' | 'fresh', signal: AbortSignal): Promise<void> {
+    const { hasEndedDaemon } = this.#steps;
+    const isGone = await this.#daemon.look(
+      at,
+      this.#holders().some(({ share }) => share?.kind === 'mps'),
+      how,
+      signal,
+    );
+    if (isGone && !hasEndedDaemon) this.#trouble.died();
   }
 
   #outlook(at: CudaDevice, mode: SharingNow['mode'], others: readonly string[]): SharingOutlook {
@@ -248,7 +221,7 @@ export class SharedDevice {
     // What its daemon was started for is gone: whoever holds the place now needs another one.
     const wish = at === this.place.cudaDevice ? wishOf(this.#inOneWay(), device) : { kind: 'nothing' as const };
     const held = this.place.among(this.#deps.holdings.on(this.place.gpu)).length > 0;
-    return nextSharingStep(wish, { device, mode, modeChanged: this.#modeChanged(), daemon: this.#daemon, held, others });
+    return nextSharingStep(wish, { device, mode, modeChanged: this.#modeChanged(), daemon: this.#daemon.now, held, others });
   }
 
   async #others(signal: AbortSignal): Promise<readonly string[]> {
@@ -264,14 +237,13 @@ export class SharedDevice {
       this.#strangers.outOfTheWay();
       return;
     }
-    const waiting = this.place.among(this.#deps.waiting(this.place.gpu)).filter(({ id }) => !this.#failed.has(id));
-    for (const id of this.#strangers.inTheWayOf(waiting.map((one) => one.id)))
-      this.#failed.set(id, { failure: 'gpu-in-use', detail: obstacle ?? strangers.join(', ') });
+    const ids = this.#strangers.inTheWayOf(this.#waiting().map(({ id }) => id));
+    this.#verdicts.fail(ids, { failure: 'gpu-in-use', detail: obstacle ?? strangers.join(', ') });
   }
 
   #rest(obstacle: string | undefined): void {
     this.#obstacle = obstacle;
-    this.#done = undefined;
+    this.#steps.rest();
   }
 
   #suffer(fault: MpsFault | DriverFault): void {
@@ -281,27 +253,22 @@ export class SharedDevice {
     if (!(fault instanceof DriverFault && isUnanswered(fault)))
       this.#trouble.failed(this.#tried, fault.message, fault.code === 'program-missing' || fault.code === 'no-permission');
     const { failure } = this.#trouble;
+    const asked = this.#waiting().filter(({ share }) => share !== undefined);
     if (failure !== undefined)
-      for (const { id, share } of this.place.among(this.#deps.waiting(this.place.gpu)))
-        if (share !== undefined) this.#failed.set(id, { failure: 'create-failed', detail: failure });
+      this.#verdicts.fail(
+        asked.map(({ id }) => id),
+        { failure: 'create-failed', detail: failure },
+      );
     this.#deps.onProgress();
-  }
-
-  #noticeNews(): void {
-    const present = new Set(this.#holders().map(({ id }) => id));
-    for (const id of [...this.#greeted]) if (!present.has(id)) this.#greeted.delete(id);
-    const newcomers = [...present].filter((id) => !this.#greeted.has(id));
-    for (const id of newcomers) this.#greeted.add(id);
-    if (newcomers.length > 0) this.#trouble.tryAgain();
   }
 
   /** Drops what was remembered of allocations that no order names any more. */
   forget(isNamed: (id: string) => boolean): void {
-    for (const id of [...this.#failed.keys()]) if (!isNamed(id)) this.#failed.delete(id);
+    this.#verdicts.forget(isNamed);
   }
 
   #isInvolved(holders: readonly Held[]): boolean {
-    return this.#daemonAt !== undefined || this.#modeChanged() !== undefined || holders.some(({ share }) => share !== undefined);
+    return this.#daemon.at !== undefined || this.#modeChanged() !== undefined || holders.some(({ share }) => share !== undefined);
   }
 
   #modeChanged(): ReturnType<ModeMemory['get']> {
@@ -309,10 +276,11 @@ export class SharedDevice {
   }
 
   #holders(): readonly Held[] {
-    return [
-      ...this.place.among(this.#deps.holdings.on(this.place.gpu)),
-      ...this.place.among(this.#deps.waiting(this.place.gpu)).filter(({ id }) => !this.#failed.has(id)),
-    ];
+    return [...this.place.among(this.#deps.holdings.on(this.place.gpu)), ...this.#waiting()];
+  }
+
+  #waiting(): readonly Held[] {
+    return this.#verdicts.living(this.place.among(this.#deps.waiting(this.place.gpu)));
   }
 
   /** What still runs of an older order holds the device in its own way; who wants another one waits. */
@@ -321,15 +289,10 @@ export class SharedDevice {
     return holders.filter(({ share }) => share?.kind === holders[0]?.share?.kind);
   }
 
-  #servers(): Extract<MpsDaemonNow, { kind: 'running' }>['servers'] {
-    return this.#daemon.kind === 'running' && this.#daemonAt !== undefined ? this.#daemon.servers : [];
-  }
-
   #daemonState(): MpsDaemonSnapshot['state'] {
-    if (this.#taking === 'stop-mps' || this.#taking === 'clear-mps') return 'stopping';
+    if (this.#steps.now === 'stop-mps' || this.#steps.now === 'clear-mps') return 'stopping';
     if (this.#trouble.finding !== undefined) return 'failed';
-    if (this.#daemon.kind !== 'running') return 'starting';
-    return this.#daemon.servers.some((server) => server.state === 'fault') ? 'fault' : 'ready';
+    return this.#daemon.state;
   }
 
   #comeBackInMs(): number | undefined {
@@ -342,9 +305,4 @@ export class SharedDevice {
     ].filter((ms) => ms !== undefined);
     return reasons.length === 0 ? undefined : Math.min(...reasons);
   }
-}
-
-/** The step after which a daemon is gone by our own doing. */
-function isEnd(step: string | undefined): boolean {
-  return step !== undefined && /^(stop|clear) /.test(step);
 }

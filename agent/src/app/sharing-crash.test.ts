@@ -96,6 +96,7 @@ async function live(
       clientEnvironment: () => ({}),
       isAlive: () => world.daemon.kind === 'running',
       processesOf: () => [],
+      programOf: () => undefined,
     },
     computeModes: {
       computeMode: async () => world.mode,

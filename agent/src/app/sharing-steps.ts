@@ -3,6 +3,12 @@ import type { SharingStep } from '#core/sharing/next-sharing-step';
 import type { ComputeModes, ModeMemory } from './compute-modes.ts';
 import type { CudaDevice, MpsControl } from './mps-control.ts';
 
+export interface SharingStepPorts {
+  readonly control: MpsControl;
+  readonly computeModes: ComputeModes;
+  readonly modes: ModeMemory;
+}
+
 /** As it stands in the ledger, with the name of the device after it; equal for steps that should have the same effect. */
 export function describe(step: SharingStep): string {
   switch (step.kind) {
@@ -23,13 +29,7 @@ export function describe(step: SharingStep): string {
   }
 }
 
-export async function run(
-  step: SharingStep,
-  at: CudaDevice,
-  gpu: GpuUuid,
-  ports: { readonly control: MpsControl; readonly computeModes: ComputeModes; readonly modes: ModeMemory },
-  signal: AbortSignal,
-): Promise<void> {
+export async function run(step: SharingStep, at: CudaDevice, gpu: GpuUuid, ports: SharingStepPorts, signal: AbortSignal): Promise<void> {
   const { control, computeModes, modes } = ports;
   switch (step.kind) {
     case 'set-compute-mode':

@@ -1,6 +1,6 @@
 // Sharing on a simulated machine, with real processes and a control program of the test's own.
 import { execFileSync, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Share } from '#core/order';
 import { FakeMpsControl } from '../mps/testing/fake-mps-control.ts';
@@ -81,7 +81,7 @@ describe('MPS on a GPU', () => {
   });
 
   it('takes a client off before it is killed, and kills it all the same when that does not answer', async () => {
-    await open();
+    await open({ deps: { partingMs: 1000 } });
     const trap = `trap '' TERM; sleep 300 & wait; wait`;
     const [one, other] = [1, 2].map(() => bench.run(bench.id(), trap, bench.on(undefined, 0, mps(400)))) as [
       ReturnType<NodeBench['run']>,
@@ -126,28 +126,6 @@ describe('MPS on a GPU', () => {
       'it is told',
     );
     expect(bench.status(user.id)).toMatchObject({ kind: 'running' });
-  });
-
-  it('tells a fatal fault of its server, starts nobody there, and recovers when its clients have ended', async () => {
-    await open();
-    const user = bench.run(bench.id(), stay, bench.on(undefined, 0, mps(400)));
-    await bench.order({ 0: 'whole' }, [user]);
-    await until(() => daemons().join() === 'ready 1', 'it is connected');
-    const directory = await readEnvironmentValue(await pidOf(user.id), 'CUDA_MPS_PIPE_DIRECTORY');
-    writeFileSync(`${directory}/fault`, '');
-    await until(
-      () => daemons().join() === 'fault 1' && bench.conditions(bench.gpu()).join().startsWith('mps-fault: the GPU: MPS server'),
-      'it is told',
-    );
-
-    const late = bench.run(bench.id(), stay, bench.on(undefined, 0, mps(400)));
-    await bench.order({ 0: 'whole' }, [user, late]);
-    await until(() => bench.status(late.id) !== undefined, 'it is looked at');
-    expect(bench.status(late.id)).toEqual({ kind: 'preparing' });
-    await bench.order({ 0: 'whole' }, [bench.cancel(user), late]);
-
-    await bench.reaches(late.id, 'running');
-    await until(() => bench.conditions(bench.gpu()).length === 0, 'it is well again');
   });
 
   it('that cannot be had fails who asked for it, in words that help', async () => {

@@ -6,6 +6,7 @@ import { DevicePlace } from './device-place.ts';
 import type { OwnUse } from './gpu-use.ts';
 import type { CudaDevice } from './mps-control.ts';
 import type { MpsDaemonSnapshot, NodeState } from './node-state.ts';
+import type { ObservedProcess } from './ports.ts';
 import { SharedDevice, type SharedDeviceDeps } from './shared-device.ts';
 import type { WakingLoop } from './waking-loop.ts';
 
@@ -79,6 +80,11 @@ export class Sharing {
   /** Daemons and servers of ours on a GPU. */
   processesOn(gpu: GpuUuid): readonly number[] {
     return this.#on(gpu).flatMap((device) => device.processes);
+  }
+
+  /** Clients of the daemons of this node, as far as they are known. */
+  get clients(): readonly ObservedProcess[] {
+    return [...this.#entries.values()].flatMap(({ device }) => device.clients);
   }
 
   /**

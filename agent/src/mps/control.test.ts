@@ -102,6 +102,25 @@ describe('a control daemon', () => {
     expect(await control().look(device, signal)).toMatchObject({ limits: { threadPercentage: 80, memoryMiB: 2048 } });
   });
 
+  it('of which nothing shows a change is asked for the state of its server alone, and in full when that is another', async () => {
+    const mps = control({ stateAgeMs: 0 });
+    await mps.start(device, signal);
+    // As the real one leaves them.
+    for (const file of ['control', 'logs/server.log']) writeFileSync(`${directory()}/${file}`, '');
+    const client = await connect(mps);
+    const server = fake.processes('server')[0] ?? expect.unreachable();
+    const { length } = fake.calls();
+
+    const known = await mps.look(device, signal);
+    expect(known).toMatchObject({ servers: [{ pid: server, state: 'active', clients: [client] }] });
+    expect(await control().look(device, signal, 'fresh')).toMatchObject({ kind: 'running' });
+    expect(fake.calls().slice(length)[0]).toBe(`get_server_status ${server}`);
+    expect(fake.calls().slice(length)[1]).toBe('get_server_list');
+
+    writeFileSync(`${directory()}/fault`, '');
+    expect(await mps.look(device, signal)).toMatchObject({ servers: [{ pid: server, state: 'fault' }] });
+  });
+
   it('that died is told from one that is there, with the server that outlived it, and cleared away', async () => {
     const mps = control();
     await mps.start(device, signal);

@@ -1,19 +1,15 @@
+import { readFileSync } from 'node:fs';
 import type { MpsLimits } from '#core/sharing/mps-limits';
 import type { MpsDaemonNow, MpsServerNow } from '#core/sharing/next-sharing-step';
 import { type CudaDevice, type MpsControl, MpsFault } from '../app/mps-control.ts';
 import { Conversation, type ConversationDeps } from './conversation.ts';
-import { daemonOf, end, isAlive, type OwnProcess, serversOf } from './daemon-processes.ts';
+import { DaemonCommands } from './daemon-commands.ts';
+import { daemonOf, isAlive, type OwnProcess, serversOf } from './daemon-processes.ts';
 import { DeviceDirectories } from './device-directory.ts';
+import { endProcesses } from './end-processes.ts';
+import { LastAnswers, signsOf } from './last-answers.ts';
 import { LimitsMemory } from './limits-memory.ts';
-import {
-  parseClientTable,
-  parseCudaError,
-  parseMemory,
-  parsePercentage,
-  parsePids,
-  parseServerState,
-  saysAlreadyRunning,
-} from './parse-answers.ts';
+import { saysAlreadyRunning } from './parse-answers.ts';
 
 export interface ControlLimits {
   readonly askMs: number;
@@ -23,9 +19,22 @@ export interface ControlLimits {
   readonly quitMs: number;
   /** From a signal to a process of ours until the next, harder one. */
   readonly endMs: number;
+  /** A daemon of which nothing seems to have changed is asked all the same when its last answer is older. */
+  readonly answerAgeMs: number;
+  /** Its servers are asked for their state when that is older: a fatal fault may show nowhere else. */
+  readonly stateAgeMs: number;
 }
 
-const defaultLimits: ControlLimits = { askMs: 10_000, startMs: 15_000, terminateMs: 5000, quitMs: 15_000, endMs: 3000 };
+const defaultLimits: ControlLimits = {
+  askMs: 10_000,
+  startMs: 15_000,
+  terminateMs: 5000,
+  quitMs: 15_000,
+  endMs: 3000,
+  answerAgeMs: 30_000,
+  // Below the usual 10 s from look to look, so that a fault is seen within 10 s.
+  stateAgeMs: 5000,
+};
 const pollMs = 50;
 
 export interface LocalMpsControlDeps extends ConversationDeps {
@@ -40,6 +49,8 @@ export class LocalMpsControl implements MpsControl {
   readonly #limits: ControlLimits;
   readonly #directories: DeviceDirectories;
   readonly #conversation: Conversation;
+  readonly #commands: DaemonCommands;
+  readonly #last: LastAnswers;
   readonly #granted = new LimitsMemory();
   /** As last seen. */
   readonly #servers = new Map<CudaDevice, readonly number[]>();
@@ -50,6 +61,8 @@ export class LocalMpsControl implements MpsControl {
     this.#limits = { ...defaultLimits, ...deps.limits };
     this.#directories = new DeviceDirectories(deps.directory);
     this.#conversation = new Conversation(deps, this.#directories);
+    this.#commands = new DaemonCommands(this.#conversation, this.#limits.askMs);
+    this.#last = new LastAnswers(deps.clock, this.#limits.answerAgeMs);
   }
 
   /** Commands that were given up and whose process is still there. */
@@ -69,26 +82,33 @@ export class LocalMpsControl implements MpsControl {
     return kept;
   }
 
-  async look(device: CudaDevice, signal: AbortSignal): Promise<MpsDaemonNow> {
+  async look(device: CudaDevice, signal: AbortSignal, how: 'cheap' | 'fresh' = 'cheap'): Promise<MpsDaemonNow> {
     if (!(await this.#directories.exists(device))) return this.#forgotten(device);
-    const daemon = daemonOf(this.#directories.of(device));
+    const directory = this.#directories.of(device);
+    const last = how === 'cheap' ? this.#last.get(device, directory) : undefined;
+    if (last !== undefined && (await this.#areWell(device, last.servers, signal))) return last;
+    const daemon = daemonOf(directory);
     if (daemon !== undefined) this.#daemons.set(device, daemon);
     try {
-      const servers = await this.#serversNow(device, signal).catch((fault: unknown) => {
+      const seen = signsOf(directory);
+      const servers = await this.#commands.servers(device, signal).catch((fault: unknown) => {
         // A server may have ended between the list and the questions about it.
         if (!(fault instanceof MpsFault && (fault.code === 'failed' || fault.code === 'unreadable-output'))) throw fault;
-        return this.#serversNow(device, signal);
+        return this.#commands.servers(device, signal);
       });
       const pids = servers.map(({ pid }) => pid);
       this.#servers.set(device, pids);
       const name = daemon === undefined ? '' : `${daemon.pid} ${daemon.startTime}`;
-      const limits = await this.#granted.granted(device, name, pids, (server) => this.#readLimits(device, server, signal));
-      return { kind: 'running', limits, servers };
+      const limits = await this.#granted.granted(device, name, pids, (server) => this.#commands.limits(device, server, signal));
+      const answer = { kind: 'running' as const, limits, servers };
+      this.#last.set(device, seen, answer);
+      return answer;
     } catch (fault) {
       if (!(fault instanceof MpsFault)) throw fault;
-      if (daemonOf(this.#directories.of(device)) !== undefined) return { kind: 'unanswering', detail: fault.message };
+      this.#last.forget(device);
+      if (daemonOf(directory) !== undefined) return { kind: 'unanswering', detail: fault.message };
       this.#forgotten(device);
-      const orphans = serversOf(this.#directories.of(device)).map(({ pid }) => pid);
+      const orphans = serversOf(directory).map(({ pid }) => pid);
       this.#servers.set(device, orphans);
       return { kind: 'dead', servers: orphans };
     }
@@ -103,7 +123,7 @@ export class LocalMpsControl implements MpsControl {
     const deadlineMs = clock.elapsedMs() + this.#limits.startMs;
     for (;;) {
       try {
-        await this.#ask(device, 'get_default_active_thread_percentage', signal);
+        await this.#commands.greet(device, signal);
         return;
       } catch (fault) {
         if (!(fault instanceof MpsFault) || fault.code !== 'no-daemon') throw fault;
@@ -115,22 +135,20 @@ export class LocalMpsControl implements MpsControl {
   }
 
   async setLimits(device: CudaDevice, limits: MpsLimits, signal: AbortSignal): Promise<void> {
-    const { threadPercentage, memoryMiB } = limits;
-    await this.#ask(device, `set_default_active_thread_percentage ${threadPercentage}`, signal);
-    // The one device that a daemon sees is number 0 to it.
-    if (memoryMiB !== undefined) await this.#ask(device, `set_default_device_pinned_mem_limit 0 ${memoryMiB}M`, signal);
-    await this.#checkGranted(device, undefined, limits, signal);
-    for (const server of await this.#serverPids(device, signal)) {
-      await this.#ask(device, `set_active_thread_percentage ${server} ${threadPercentage}`, signal);
-      if (memoryMiB !== undefined) await this.#ask(device, `set_device_pinned_mem_limit ${server} 0 ${memoryMiB}M`, signal);
-      await this.#checkGranted(device, server, limits, signal);
-    }
+    this.#last.forget(device);
+    const set = async (server: number | undefined): Promise<void> => {
+      await this.#commands.setLimits(device, server, limits, signal);
+      this.#granted.set(device, server, limits);
+    };
+    await set(undefined);
+    for (const server of await this.#commands.serverPids(device, signal)) await set(server);
   }
 
   async stop(device: CudaDevice, signal: AbortSignal): Promise<void> {
+    this.#last.forget(device);
     const daemon = daemonOf(this.#directories.of(device)) ?? this.#daemons.get(device);
     try {
-      await this.#ask(device, 'quit', signal, this.#limits.quitMs);
+      await this.#commands.quit(device, this.#limits.quitMs, signal);
     } catch (fault) {
       // What does not answer is ended as a process.
       if (!(fault instanceof MpsFault)) throw fault;
@@ -146,11 +164,8 @@ export class LocalMpsControl implements MpsControl {
   }
 
   async terminateClient(device: CudaDevice, server: number, client: number, signal: AbortSignal): Promise<void> {
-    const command = `terminate_client ${server} ${client}`;
-    const answer = await this.#ask(device, command, signal, this.#limits.terminateMs);
-    const code = parseCudaError(answer);
-    if (code === undefined) throw new MpsFault('unreadable-output', command, answer);
-    if (code !== 0) throw new MpsFault('failed', command, `CUDA error ${code}`);
+    this.#last.forget(device);
+    await this.#commands.terminateClient(device, server, client, this.#limits.terminateMs, signal);
   }
 
   clientEnvironment(device: CudaDevice, limits: MpsLimits): Readonly<Record<string, string>> {
@@ -171,78 +186,32 @@ export class LocalMpsControl implements MpsControl {
     return [...(daemon === undefined ? [] : [daemon.pid]), ...(this.#servers.get(device) ?? [])];
   }
 
-  async #serversNow(device: CudaDevice, signal: AbortSignal): Promise<readonly MpsServerNow[]> {
-    const servers: MpsServerNow[] = [];
-    for (const pid of await this.#serverPids(device, signal)) {
-      const state = parseServerState(await this.#ask(device, `get_server_status ${pid}`, signal));
-      servers.push({ pid, state, clients: await this.#clientsOf(device, pid, signal) });
+  programOf(pid: number): string | undefined {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] || undefined;
+    } catch {
+      return undefined;
     }
-    return servers;
   }
 
-  async #serverPids(device: CudaDevice, signal: AbortSignal): Promise<readonly number[]> {
-    const answer = await this.#ask(device, 'get_server_list', signal);
-    const pids = parsePids(answer);
-    if (pids === undefined) throw new MpsFault('unreadable-output', 'get_server_list', answer);
-    return pids;
-  }
-
-  /** By the list, and by the table where the list cannot be read. */
-  async #clientsOf(device: CudaDevice, server: number, signal: AbortSignal): Promise<readonly number[]> {
-    const listed = await this.#ask(device, `get_client_list ${server}`, signal);
-    const clients = parsePids(listed) ?? parseClientTable(await this.#ask(device, 'ps', signal), server);
-    if (clients === undefined) throw new MpsFault('unreadable-output', `get_client_list ${server}`, listed);
-    return clients;
-  }
-
-  /** What cannot be read, or is gone by now, is not known. */
-  async #readLimits(device: CudaDevice, server: number | undefined, signal: AbortSignal): Promise<Partial<MpsLimits>> {
-    const [of, suffix] = server === undefined ? ['default_', ''] : ['', ` ${server}`];
-    const threadPercentage = parsePercentage(
-      await this.#ask(device, `get_${of}active_thread_percentage${suffix}`, signal, undefined, true),
-    );
-    const memoryMiB = parseMemory(await this.#ask(device, `get_${of}device_pinned_mem_limit${suffix} 0`, signal, undefined, true));
-    return { ...(threadPercentage === undefined ? {} : { threadPercentage }), ...(memoryMiB === undefined ? {} : { memoryMiB }) };
-  }
-
-  /** A set limit is believed unless the daemon says that it grants more: it may round down, and may print what is not understood. */
-  async #checkGranted(device: CudaDevice, server: number | undefined, limits: MpsLimits, signal: AbortSignal): Promise<void> {
-    const now = await this.#readLimits(device, server, signal);
-    const over =
-      (now.threadPercentage ?? 0) > limits.threadPercentage || (limits.memoryMiB !== undefined && (now.memoryMiB ?? 0) > limits.memoryMiB);
-    if (over)
-      throw new MpsFault(
-        'failed',
-        'set_default_active_thread_percentage',
-        `it grants ${JSON.stringify(now)} after ${JSON.stringify(limits)}`,
-      );
-    this.#granted.set(device, server, limits);
-  }
-
-  #ask(device: CudaDevice, command: string, signal: AbortSignal, limitMs = this.#limits.askMs, lenient = false): Promise<string> {
-    return this.#conversation.ask(device, command, signal, limitMs, lenient);
-  }
-
-  /** Asks processes of ours to end, then makes them. */
-  async #endAll(device: CudaDevice, processes: readonly OwnProcess[], signal: AbortSignal): Promise<void> {
-    if (await this.#areGone(processes, signal)) return;
-    for (const how of ['SIGTERM', 'SIGKILL'] as const) {
-      for (const one of processes) end(one, how);
-      if (await this.#areGone(processes, signal)) return;
+  /** Servers without clients have nothing that could fault. */
+  async #areWell(device: CudaDevice, servers: readonly MpsServerNow[], signal: AbortSignal): Promise<boolean> {
+    if (this.#last.stateAgeMs(device) < this.#limits.stateAgeMs) return true;
+    try {
+      for (const { pid, clients } of servers)
+        if (clients.length > 0 && (await this.#commands.stateOf(device, pid, signal)) !== 'active') return false;
+    } catch (fault) {
+      if (!(fault instanceof MpsFault)) throw fault;
+      return false;
     }
-    const left = processes.filter(isAlive).map(({ pid }) => pid);
-    throw new MpsFault('failed', 'quit', `process ${left.join(', ')} of ${device} cannot be ended`);
-  }
-
-  async #areGone(processes: readonly OwnProcess[], signal: AbortSignal): Promise<boolean> {
-    const { clock } = this.#deps;
-    const deadlineMs = clock.elapsedMs() + this.#limits.endMs;
-    while (processes.some(isAlive)) {
-      if (signal.aborted) throw signal.reason;
-      if (clock.elapsedMs() > deadlineMs) return false;
-      await clock.sleep(pollMs, signal);
-    }
+    this.#last.areWell(device);
     return true;
+  }
+
+  async #endAll(device: CudaDevice, processes: readonly OwnProcess[], signal: AbortSignal): Promise<void> {
+    const { endMs } = this.#limits;
+    const left = await endProcesses(processes, { clock: this.#deps.clock, endMs }, signal);
+    if (left.length > 0) throw new MpsFault('failed', 'quit', `process ${left.join(', ')} of ${device} cannot be ended`);
   }
 
   async #whyNot(device: CudaDevice, otherwise: string): Promise<string> {
@@ -250,6 +219,7 @@ export class LocalMpsControl implements MpsControl {
   }
 
   #forgotten(device: CudaDevice): MpsDaemonNow {
+    this.#last.forget(device);
     this.#granted.forget(device);
     this.#servers.delete(device);
     this.#daemons.delete(device);

@@ -143,8 +143,13 @@ export class Daemon {
       this.#serverFailures = 0;
       if (this.#quitting || !this.#serves(one.uid)) this.#excluded.set(one.key, 'waiting');
       else if (this.clients().length > this.clientLimit()) this.#excluded.set(one.key, 'gone');
+      if (!this.#excluded.has(one.key)) this.#serverLog('Received new client request');
     }
-    for (const one of silent) if (this.#excluded.get(one.key) === 'waiting' && this.#serves(one.uid)) this.#excluded.delete(one.key);
+    for (const one of silent)
+      if (this.#excluded.get(one.key) === 'waiting' && this.#serves(one.uid)) {
+        this.#excluded.delete(one.key);
+        this.#serverLog('Received new client request');
+      }
     return silent.filter((one) => this.#excluded.get(one.key) !== 'gone');
   }
 

@@ -261,6 +261,7 @@ describe('-q -x', () => {
           model: 'NVIDIA A100-SXM4-40GB',
           migMode: 'enabled',
           migPendingMode: 'enabled',
+          isLost: false,
           memoryMiB: undefined,
           values: {},
           words: {},

@@ -32,8 +32,8 @@ const defaultLimits: ControlLimits = {
   quitMs: 15_000,
   endMs: 3000,
   answerAgeMs: 30_000,
-  // Below the usual 10 s from look to look, so that a fault is seen within 10 s.
-  stateAgeMs: 5000,
+  // Far below the time from look to look: only looks in quick succession do without.
+  stateAgeMs: 1000,
 };
 const pollMs = 50;
 

@@ -1,4 +1,5 @@
 // What the controller wants of this node, parsed: the one shape that the ledger keeps and the loops read.
+import type { EnforcementPolicy } from '@astrago/shared/domain/enforcement';
 import type { AllocationId, GpuUuid } from '@astrago/shared/domain/ids';
 import type { Layout } from '@astrago/shared/domain/mig/layout';
 import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
@@ -11,17 +12,6 @@ export interface Order {
   readonly allocations: readonly DesiredAllocation[];
   /** Absent: everything is observed and nothing more. */
   readonly enforcement?: EnforcementPolicy | undefined;
-}
-
-/** What is done about a finding: it is reported; it is reported as an event to act on; the process is ended. */
-export type EnforcementMode = 'observe' | 'notify' | 'terminate';
-
-export interface EnforcementPolicy {
-  readonly foreignProcess: EnforcementMode;
-  readonly outsideAllocation: EnforcementMode;
-  readonly memoryOverShare: EnforcementMode;
-  /** How long a finding must last before anything is ended, and then again between SIGTERM and SIGKILL. */
-  readonly graceSeconds: number;
 }
 
 export interface DesiredGpu {

@@ -1,3 +1,4 @@
+import { type EnforcementPolicy, parseEnforcementPolicy } from '@astrago/shared/domain/enforcement';
 import { type Environment, required, whole } from '@astrago/shared/runtime/environment';
 
 export interface ControllerConfig {
@@ -9,6 +10,8 @@ export interface ControllerConfig {
   readonly nodeUnreachableAfterMs: number;
   readonly nodeLostAfterMs: number;
   readonly auditPeriodMs: number;
+  /** What agents do about processes that are not where they belong; absent: they report them. */
+  readonly enforcement: EnforcementPolicy | undefined;
   readonly logLevel: string;
 }
 
@@ -23,6 +26,15 @@ export function readControllerConfig(environment: Environment): ControllerConfig
     nodeUnreachableAfterMs: whole(environment, 'ASTRAGO_NODE_UNREACHABLE_AFTER_MS', 10_000),
     nodeLostAfterMs: whole(environment, 'ASTRAGO_NODE_LOST_AFTER_MS', 60_000),
     auditPeriodMs: whole(environment, 'ASTRAGO_AUDIT_PERIOD_MS', 5000),
+    enforcement: policy(environment),
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
   };
+}
+
+function policy(environment: Environment): EnforcementPolicy | undefined {
+  const text = environment['ASTRAGO_ENFORCEMENT'];
+  if (text === undefined || text === '') return undefined;
+  const read = parseEnforcementPolicy(text);
+  if (read.kind === 'fault') throw new Error(`ASTRAGO_ENFORCEMENT: ${read.text}`);
+  return read.policy;
 }

@@ -67,6 +67,7 @@ export async function startController(config: ControllerConfig): Promise<Running
       credentials: { authorityPem: authority.certificatePem, ...clientPair },
       reports,
       clock,
+      enforcement: config.enforcement,
       random: Math.random,
       log: warn,
     });

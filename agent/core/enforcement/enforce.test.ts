@@ -1,7 +1,7 @@
+import type { EnforcementMode, EnforcementPolicy } from '@astrago/shared/domain/enforcement';
 import { type GpuUuid, parseGpuUuid } from '@astrago/shared/domain/ids';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { EnforcementMode, EnforcementPolicy } from '../order.ts';
 import { type Deed, decide, done, type HoldReason, type Watch } from './enforce.ts';
 import { type Finding, type FindingKind, keyOf } from './finding.ts';
 

@@ -1,5 +1,5 @@
 // What follows from findings under a policy. A function: what was found and done before goes in, what is due comes out.
-import type { EnforcementMode, EnforcementPolicy } from '../order.ts';
+import type { EnforcementMode, EnforcementPolicy } from '@astrago/shared/domain/enforcement';
 import { type Finding, type FindingKind, keyOf } from './finding.ts';
 
 export type DeedKind = 'notified' | 'terminated' | 'killed' | 'held-back';

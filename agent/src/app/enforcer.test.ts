@@ -1,8 +1,9 @@
+import type { EnforcementMode } from '@astrago/shared/domain/enforcement';
 import { type GpuUuid, parseGpuUuid } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type EnforcementMode, emptyOrder, type Order } from '#core/order';
+import { emptyOrder, type Order } from '#core/order';
 import { Enforcer, type EnforcerDeps } from './enforcer.ts';
 import { type AttributedProcess, NodeState } from './node-state.ts';
 import type { EnforcementAction } from './ports.ts';

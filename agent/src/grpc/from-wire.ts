@@ -1,19 +1,11 @@
 // Generated messages stop here: an order becomes domain types, or one sentence why it is not one.
 
 import * as wire from '@astrago/proto/agent';
+import type { EnforcementMode, EnforcementPolicy } from '@astrago/shared/domain/enforcement';
 import { parseAllocationId, parseGpuUuid } from '@astrago/shared/domain/ids';
 import { parseProfileName } from '@astrago/shared/domain/mig/profile';
 import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
-import type {
-  AllocatedDevice,
-  DesiredAllocation,
-  DesiredGpu,
-  EnforcementMode,
-  EnforcementPolicy,
-  Order,
-  ResourceLimits,
-  Share,
-} from '#core/order';
+import type { AllocatedDevice, DesiredAllocation, DesiredGpu, Order, ResourceLimits, Share } from '#core/order';
 
 /** The message is not an order. */
 export class UnreadableOrder extends Error {

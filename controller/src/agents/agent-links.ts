@@ -1,3 +1,4 @@
+import type { EnforcementPolicy } from '@astrago/shared/domain/enforcement';
 import type { NodeName } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import type { Order } from '../app/desired-state.ts';
@@ -8,6 +9,8 @@ export interface AgentLinksDeps {
   readonly credentials: LinkCredentials;
   readonly reports: NodeReports;
   readonly clock: Clock;
+  /** Absent: everything is observed and nothing more. */
+  readonly enforcement?: EnforcementPolicy | undefined;
   readonly random: () => number;
   readonly log: (facts: object, message: string) => void;
 }

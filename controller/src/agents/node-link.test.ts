@@ -2,6 +2,7 @@ import {
   type ApplyRequest,
   type ApplyResponse,
   ApplyResponseSchema,
+  EnforcementMode,
   type LogsRequest,
   type LogsResponse,
   LogsResponseSchema,
@@ -12,6 +13,7 @@ import {
   WatchResponseSchema,
 } from '@astrago/proto/agent';
 import { serviceDefinition } from '@astrago/proto/grpc';
+import type { EnforcementPolicy } from '@astrago/shared/domain/enforcement';
 import type { GpuUuid, NodeName } from '@astrago/shared/domain/ids';
 import { systemClock } from '@astrago/shared/runtime/clock';
 import { requireTls13 } from '@astrago/shared/runtime/tls-minimum';
@@ -89,7 +91,7 @@ afterEach(async () => {
   directory[Symbol.dispose]();
 });
 
-async function connect(port: number): Promise<NodeLink> {
+async function connect(port: number, enforcement?: EnforcementPolicy): Promise<NodeLink> {
   const reports: NodeReports = {
     onWatched: (name, obstacle) => watched.push(obstacle === undefined ? `${name} is watched` : `${name} is not: ${obstacle}`),
     onInventory: (name, inventory) => told.push(`${name} inventory ${inventory.gpus.length}`),
@@ -99,6 +101,7 @@ async function connect(port: number): Promise<NodeLink> {
   };
   const pair = await authority.issue('controller', 1);
   link = new NodeLink({
+    enforcement,
     node,
     address: `127.0.0.1:${port}`,
     credentials: { authorityPem: authority.certificatePem, ...pair },
@@ -163,6 +166,24 @@ describe('the link to a node', () => {
     await vi.waitFor(() => expect(told).toHaveLength(2), 10_000);
     expect(logged).toEqual(['the agent is not watched']);
     expect(watched).toEqual(['node-1 is watched', expect.stringMatching(/^node-1 is not: ./), 'node-1 is watched']);
+  });
+
+  it('hands over with each order what is done about processes that are not where they belong', async () => {
+    const policy: EnforcementPolicy = {
+      foreignProcess: 'terminate',
+      outsideAllocation: 'notify',
+      memoryOverShare: 'observe',
+      graceSeconds: 7,
+    };
+    const here = await connect(await agent.listen(authority, node), policy);
+    await here.apply(order);
+
+    expect(agent.applied[0]?.desired?.enforcement).toMatchObject({
+      foreignProcess: EnforcementMode.TERMINATE,
+      outsideAllocation: EnforcementMode.NOTIFY,
+      memoryOverShare: EnforcementMode.OBSERVE,
+      graceSeconds: 7,
+    });
   });
 
   it('hands over an order, and says what became of it', async () => {

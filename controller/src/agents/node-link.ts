@@ -11,6 +11,7 @@ import {
   type WatchResponse,
 } from '@astrago/proto/agent';
 import { serviceDefinition } from '@astrago/proto/grpc';
+import type { EnforcementPolicy } from '@astrago/shared/domain/enforcement';
 import type { NodeName } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import { create } from '@bufbuild/protobuf';
@@ -56,6 +57,7 @@ export class NodeLink implements AsyncDisposable {
   readonly #node: NodeName;
   readonly #client: Client;
   readonly #nowMs: () => number;
+  readonly #enforcement: EnforcementPolicy | undefined;
   readonly #ending = new AbortController();
   readonly #watching: Promise<void>;
 
@@ -65,11 +67,14 @@ export class NodeLink implements AsyncDisposable {
     readonly credentials: LinkCredentials;
     readonly reports: NodeReports;
     readonly clock: Clock;
+    /** Absent: everything is observed and nothing more. */
+    readonly enforcement?: EnforcementPolicy | undefined;
     /** 0 to 1. */
     readonly random: () => number;
     readonly log: (facts: object, message: string) => void;
   }) {
     this.#node = deps.node;
+    this.#enforcement = deps.enforcement;
     this.#nowMs = deps.clock.nowMs;
     this.address = deps.address;
     const { authorityPem, certificatePem, keyPem } = deps.credentials;
@@ -90,7 +95,7 @@ export class NodeLink implements AsyncDisposable {
 
   async apply(order: Order): Promise<ApplyOutcome> {
     const response = await new Promise<ApplyResponse>((resolve, reject) =>
-      this.#client.apply(orderToWire(order), { deadline: this.#nowMs() + applyTimeoutMs }, (failure, answer) =>
+      this.#client.apply(orderToWire(order, this.#enforcement), { deadline: this.#nowMs() + applyTimeoutMs }, (failure, answer) =>
         failure === null ? resolve(answer) : reject(failure),
       ),
     );

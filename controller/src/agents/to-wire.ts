@@ -1,16 +1,41 @@
-import { type ApplyRequest, ApplyRequestSchema, type DesiredAllocationSchema, type DesiredGpuSchema } from '@astrago/proto/agent';
+import {
+  type ApplyRequest,
+  ApplyRequestSchema,
+  type DesiredAllocationSchema,
+  type DesiredGpuSchema,
+  type EnforcementPolicySchema,
+  EnforcementMode as WireMode,
+} from '@astrago/proto/agent';
+import type { EnforcementMode, EnforcementPolicy } from '@astrago/shared/domain/enforcement';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { DesiredAllocation, Order, OrderContent } from '../app/desired-state.ts';
 
-export function orderToWire(order: Order): ApplyRequest {
+/** @param enforcement what nodes do about processes that are not where they belong; the same in the whole life of a controller. */
+export function orderToWire(order: Order, enforcement: EnforcementPolicy | undefined): ApplyRequest {
   return create(ApplyRequestSchema, {
     desired: {
       epoch: BigInt(order.epoch),
       generation: BigInt(order.generation),
       gpus: order.content.gpus.map(gpuToWire),
       allocations: order.content.allocations.map(allocationToWire),
+      ...(enforcement === undefined ? {} : { enforcement: policyToWire(enforcement) }),
     },
   });
+}
+
+const wireModes: Readonly<Record<EnforcementMode, WireMode>> = {
+  observe: WireMode.OBSERVE,
+  notify: WireMode.NOTIFY,
+  terminate: WireMode.TERMINATE,
+};
+
+function policyToWire(policy: EnforcementPolicy): MessageInitShape<typeof EnforcementPolicySchema> {
+  return {
+    foreignProcess: wireModes[policy.foreignProcess],
+    outsideAllocation: wireModes[policy.outsideAllocation],
+    memoryOverShare: wireModes[policy.memoryOverShare],
+    graceSeconds: policy.graceSeconds,
+  };
 }
 
 function gpuToWire({ uuid, layout }: OrderContent['gpus'][number]): MessageInitShape<typeof DesiredGpuSchema> {

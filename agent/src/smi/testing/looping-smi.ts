@@ -13,7 +13,7 @@ echo $$ >> "$here/started"
 while :; do
   if [ -e "$here/stop" ]; then cat "$here/stop-text"; exit 15; fi
   if [ ! -e "$here/mute" ]; then
-    if [ -e "$here/text" ]; then cat "$here/text" || exit 1; else cat "$here/first.$$" || exit 1; fi
+    cat "$here/text" 2>/dev/null || cat "$here/first.$$" || exit 1
   fi
   sleep ${everySeconds}
 done`,

@@ -2,7 +2,7 @@
 // that runs as fast as the work is done. Memory and handles at the end must be those of the first hour.
 //
 //   ASTRAGO_SOAK_HOURS=24 ./astrago test agent/src/soak      (`--soak` sets it)
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock } from '@astrago/shared/runtime/clock';
@@ -63,10 +63,10 @@ class DrivenClock implements Clock {
 const logEvery = 10;
 
 /**
- * Loops as nvidia-smi does, with what the simulated one has said once, as fast as it is read. Rows wait for the logs: `pace`
- * holds how many logs have been read, and one that is late would be taken for silent.
+ * Loops as nvidia-smi does, with what the simulated one has said once, as fast as it is read. Rows and logs wait for each
+ * other, as one that is late would be taken for silent: the directory `read` holds how many of each have been read.
  */
-const tireless = (smi: string, pace: string): string => `#!${process.execPath}
+const tireless = (smi: string, read: string): string => `#!${process.execPath}
 const { execFileSync } = require('node:child_process');
 const { readFileSync } = require('node:fs');
 const args = process.argv.slice(2);
@@ -79,10 +79,12 @@ if (at !== -1) {
   // A header comes once.
   const next = isLog ? text : text.slice(text.indexOf('\\n') + 1);
   const end = isLog ? ${logsMax} : ${samplesMax};
+  const read = (what) => Number(readFileSync(${JSON.stringify(read)} + '/' + what, 'latin1'));
+  const tooSoon = (said) => isLog ? said > read('samples') / ${logEvery} : said % ${logEvery} === 0 && said / ${logEvery} > read('logs');
   let said = 1;
   const go = () => {
     while (said < end) {
-      if (!isLog && said % ${logEvery} === 0 && Number(readFileSync(${JSON.stringify(pace)}, 'latin1')) < said / ${logEvery} - 1) return setTimeout(go, 1);
+      if (tooSoon(said)) return setTimeout(go, 1);
       said += 1;
       if (!process.stdout.write(next)) return process.stdout.once('drain', go);
     }
@@ -111,9 +113,11 @@ afterEach(() => scratch[Symbol.asyncDispose]());
 it(`${hours} hours of an agent leave memory and handles as they were`, { timeout: 1_800_000 }, async () => {
   const machine = createMachine({ directory: scratch.path('machine'), model: 'h100-80gb', gpuCount: 8, seed: scratch.directory });
   const program = scratch.path('nvidia-smi');
-  const pace = scratch.path('pace');
-  writeFileSync(pace, '0');
-  writeFileSync(program, tireless(machine.nvidiaSmi, pace));
+  mkdirSync(scratch.path('read'));
+  const tellRead = (what: 'samples' | 'logs', count: number): void => writeFileSync(scratch.path('read', what), String(count));
+  tellRead('samples', 0);
+  tellRead('logs', 0);
+  writeFileSync(program, tireless(machine.nvidiaSmi, scratch.path('read')));
   chmodSync(program, 0o755);
   const clock = new DrivenClock();
   const state = new NodeState(() => clock.nowMs());
@@ -175,6 +179,7 @@ it(`${hours} hours of an agent leave memory and handles as they were`, { timeout
               sink.gpus(taken, atMs);
               samples += 1;
               clock.pass(1000);
+              if (samples % logEvery === 0) tellRead('samples', samples);
               if (samples % 10 === 0) state.setAll(driverVersion, gpus, state.moment);
               if (samples % 15 === 0) scrapedBytes += metrics.bytes().length;
               // After a quarter everything that grows at first has grown.
@@ -184,7 +189,7 @@ it(`${hours} hours of an agent leave memory and handles as they were`, { timeout
             devices: (details) => {
               sink.devices(details);
               logs += 1;
-              writeFileSync(pace, String(logs));
+              tellRead('logs', logs);
               if (samples >= samplesMax && logs >= logsMax) done.resolve();
             },
           }),

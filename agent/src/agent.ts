@@ -98,6 +98,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       order: () => ledger.order,
       collectors,
       telemetry: () => state.telemetryStatus(),
+      hung: () => ({ 'nvidia-smi': driver.hungCommands(), 'nvidia-cuda-mps-control': mps.hungCommands() }),
       host: host?.latest,
       compatibility: config.metricsCompatibility,
     });
@@ -140,19 +141,20 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       onChange: () => agent.reconsiderLayouts(),
       log: (facts, message) => log.warn(facts, message),
     });
+    const mps = new LocalMpsControl({
+      directory: mpsDirectory({ asked: config.mpsDirectory, dataDirectory: config.dataDirectory }),
+      program: config.mpsControl,
+      nvidiaSmi: config.nvidiaSmi,
+      environment: config.toolEnvironment,
+      clock,
+    });
     const agent: NodeAgent = new NodeAgent({
       mayChangeLayouts: () => migManagement.mayChangeLayouts(),
       driver,
       ledger,
       launcher,
       attribution: new Attribution({ inspector: processInspector, launcher, order: () => ledger.order }),
-      mps: new LocalMpsControl({
-        directory: mpsDirectory({ asked: config.mpsDirectory, dataDirectory: config.dataDirectory }),
-        program: config.mpsControl,
-        nvidiaSmi: config.nvidiaSmi,
-        environment: config.toolEnvironment,
-        clock,
-      }),
+      mps,
       computeModes: driver,
       modes: await FileModeMemory.open(join(config.dataDirectory, 'compute-modes.json'), bootId),
       clock,

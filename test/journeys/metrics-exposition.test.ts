@@ -23,7 +23,7 @@ function everything(compatibility?: { readonly set: 'dcgm'; readonly hostnameLab
   bench.sampled({ gpu: 1, values: everyGpuMeasure }, { gpu: 2, values: everyGpuMeasure });
   bench.slicesSampled({ gpu: 1, gi: 1, values: everySliceMeasure }, { gpu: 1, gi: 7, values: everySliceMeasure });
   bench.state.processes.set({ atMs: bench.nowMs, processes: [] });
-  bench.metrics.onCommand({ kind: 'query', ms: 50, outcome: 'done', abandoned: false });
+  bench.metrics.onCommand({ kind: 'query', ms: 50, outcome: 'done' });
   return bench;
 }
 

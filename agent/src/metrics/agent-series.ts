@@ -50,6 +50,16 @@ export const readerAbandoned = {
   labels: ['reader'],
 } as const satisfies Family<string>;
 
+export const hungCommands = {
+  name: 'astrago_agent_hung_commands',
+  type: 'gauge',
+  help: 'Commands of a tool that did not end when they were killed and are still there; each keeps others away from its GPU',
+  labels: ['tool'],
+} as const satisfies Family<string>;
+
+/** By the tool's name. */
+export type HungCommands = Readonly<Record<string, number>>;
+
 export const fieldSupported = {
   name: 'astrago_field_supported',
   type: 'gauge',
@@ -59,7 +69,12 @@ export const fieldSupported = {
 
 export function describeAgent(
   out: Exposition,
-  facts: { readonly version: string; readonly collectors: Collectors; readonly telemetry: TelemetryHealth | undefined },
+  facts: {
+    readonly version: string;
+    readonly collectors: Collectors;
+    readonly telemetry: TelemetryHealth | undefined;
+    readonly hung: HungCommands;
+  },
 ): void {
   out.add(buildInfo, { version: facts.version }, 1);
   for (const [collector, { succeeded, succeededAtMs, durationMs }] of collectorsIn(facts)) {
@@ -67,6 +82,7 @@ export function describeAgent(
     out.add(collectSuccessTime, { collector }, succeededAtMs === undefined ? undefined : succeededAtMs / 1000);
     out.add(collectDuration, { collector }, durationMs === undefined ? undefined : durationMs / 1000);
   }
+  for (const [tool, count] of Object.entries(facts.hung)) out.add(hungCommands, { tool }, count);
   const { telemetry } = facts;
   if (telemetry === undefined) return;
   for (const [reader, health] of readersIn(telemetry)) {

@@ -4,8 +4,6 @@ export interface CommandSample {
   readonly kind: string;
   readonly ms: number;
   readonly outcome: string;
-  /** Whether its process could not be killed and was left behind; absent where that is not told. */
-  readonly abandoned?: boolean;
 }
 
 export const commandDuration = {
@@ -22,13 +20,6 @@ export const commandTimeouts = {
   labels: ['command'],
 } as const satisfies Family<string>;
 
-export const commandsAbandoned = {
-  name: 'astrago_agent_abandoned_commands_total',
-  type: 'counter',
-  help: 'Commands of nvidia-smi that did not end when killed and were left behind',
-  labels: [],
-} as const satisfies Family<string>;
-
 const boundsSeconds = [0.025, 0.1, 0.25, 1, 2.5, 10, 30, 60];
 
 interface Counts {
@@ -41,7 +32,6 @@ interface Counts {
 /** Counts since the start of the agent. Kinds come from a closed list of the driver's. */
 export class CommandCounts {
   readonly #byKind = new Map<string, Counts>();
-  #abandoned: number | undefined;
 
   add(sample: CommandSample): void {
     const counts = this.#byKind.get(sample.kind) ?? { within: Array(boundsSeconds.length + 1).fill(0), sumSeconds: 0, timeouts: 0 };
@@ -52,7 +42,6 @@ export class CommandCounts {
     counts.within[index] = (counts.within[index] ?? 0) + 1;
     counts.sumSeconds += seconds;
     if (sample.outcome === 'timed-out') counts.timeouts += 1;
-    if (sample.abandoned !== undefined) this.#abandoned = (this.#abandoned ?? 0) + (sample.abandoned ? 1 : 0);
   }
 
   describe(out: Exposition): void {
@@ -68,6 +57,5 @@ export class CommandCounts {
     }
     // From the first command on, so that the first timeout is a rise and not a new series.
     for (const [command, { timeouts }] of this.#byKind) out.add(commandTimeouts, { command }, timeouts);
-    out.add(commandsAbandoned, {}, this.#abandoned);
   }
 }

@@ -6,12 +6,13 @@ import {
   collectSuccess,
   collectSuccessTime,
   fieldSupported,
+  hungCommands,
   readerAbandoned,
   readerRestarts,
   readerState,
 } from './agent-series.ts';
 import { allocationInfo, allocationMemory, mpsClients, mpsState } from './allocation-series.ts';
-import { commandDuration, commandsAbandoned, commandTimeouts } from './command-counts.ts';
+import { commandDuration, commandTimeouts } from './command-counts.ts';
 import { compatibilityFamilies } from './compatibility.ts';
 import type { Family } from './exposition.ts';
 import { periodsKept } from './freshness.ts';
@@ -42,7 +43,7 @@ export const nativeFamilies: readonly Family<string>[] = [
   readerAbandoned,
   commandDuration,
   commandTimeouts,
-  commandsAbandoned,
+  hungCommands,
   fieldSupported,
 ];
 

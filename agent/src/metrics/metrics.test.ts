@@ -292,14 +292,12 @@ describe('the health of collecting', () => {
     ]);
   });
 
-  it('counts commands left behind, where the driver tells that', () => {
-    const bench = new MetricsBench();
-    bench.metrics.onCommand({ kind: 'query', ms: 50, outcome: 'done' });
-    expect(bench.series(/abandoned/)).toEqual([]);
-
-    bench.metrics.onCommand({ kind: 'query', ms: 50, outcome: 'done', abandoned: false });
-    bench.metrics.onCommand({ kind: 'query', ms: 50, outcome: 'timed-out', abandoned: true });
-    expect(bench.series(/abandoned/)).toEqual(['astrago_agent_abandoned_commands_total 1']);
+  it('tells at each scrape how many commands hang that were given up', () => {
+    let hung = 0;
+    const bench = new MetricsBench({ hung: () => ({ 'nvidia-smi': hung }) });
+    expect(bench.series(/hung/)).toEqual(['astrago_agent_hung_commands{tool="nvidia-smi"} 0']);
+    hung = 1;
+    expect(bench.series(/hung/)).toEqual(['astrago_agent_hung_commands{tool="nvidia-smi"} 1']);
   });
 
   it('tells of readers and of the fields that the driver knows', () => {

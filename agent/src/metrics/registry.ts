@@ -4,7 +4,7 @@ import type { Order } from '#core/order';
 import type { HostSample } from '../app/host-telemetry.ts';
 import type { NodeSnapshot, NodeState } from '../app/node-state.ts';
 import { Collectors, type TelemetryHealth } from '../app/telemetry-status.ts';
-import { describeAgent } from './agent-series.ts';
+import { describeAgent, type HungCommands } from './agent-series.ts';
 import { describeAllocations, type MpsDaemon, type PlacedProcess } from './allocation-series.ts';
 import { CommandCounts, type CommandSample } from './command-counts.ts';
 import { type Compatibility, describeCompatibility } from './compatibility.ts';
@@ -24,6 +24,8 @@ export interface AgentMetricsDeps {
   readonly collectors?: Collectors;
   /** `undefined` before collecting was begun. */
   readonly telemetry?: () => TelemetryHealth | undefined;
+  /** Commands that were given up and are still there, by tool. */
+  readonly hung?: () => HungCommands;
   /** Absent where the host is not measured. */
   readonly host?: Latest<HostSample> | undefined;
   /** Absent: our own names alone. */
@@ -73,10 +75,10 @@ export class AgentMetrics {
 
   /** The exposition, in UTF-8. */
   bytes(): Buffer {
-    const { version, telemetry, clock } = this.#deps;
+    const { version, telemetry, clock, hung } = this.#deps;
     this.#scrapedAtMs = clock.elapsedMs();
     const own = new Exposition();
-    describeAgent(own, { version, collectors: this.#collectors, telemetry: telemetry?.() });
+    describeAgent(own, { version, collectors: this.#collectors, telemetry: telemetry?.(), hung: hung?.() ?? {} });
     this.#commands.describe(own);
     return Buffer.concat([Buffer.from(own.text()), this.#devices()]);
   }

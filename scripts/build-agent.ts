@@ -22,10 +22,20 @@ const output = join(root, 'agent/dist');
 /** A running agent loads parts of itself late, so the last builds stay. */
 const keptMax = 3;
 /**
- * The agent runs beside work that needs the memory, and does little at a time: no optimised code, which costs more to
- * make than it saves here, a small young generation, few arenas of malloc, and a heap that ends long before the node's.
+ * The agent runs beside work that needs the memory, and does little at a time: no optimised code, which costs more to make
+ * than it saves here (baseline code is cheap), a small young generation, few arenas of malloc, one thread for V8's chores,
+ * and a heap that ends long before the node's.
  */
-const nodeFlags = ['--lite-mode', '--optimize-for-size', '--max-semi-space-size=1', '--max-old-space-size=256'];
+const nodeFlags = [
+  '--no-opt',
+  '--no-maglev',
+  '--sparkplug',
+  '--lazy-feedback-allocation',
+  '--optimize-for-size',
+  '--v8-pool-size=1',
+  '--max-semi-space-size=1',
+  '--max-old-space-size=256',
+];
 const launcher = `#!/bin/sh
 export MALLOC_ARENA_MAX="\${MALLOC_ARENA_MAX:-2}"
 exec "\${ASTRAGO_NODE:-node}" ${nodeFlags.join(' ')} "\${0%/*}/main.js" "$@"

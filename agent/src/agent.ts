@@ -56,6 +56,7 @@ export interface RunningAgent extends AsyncDisposable {
 export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   requireTls13();
   const log = pino({ name: 'agent', level: config.logLevel, base: { node: config.node } }, pino.destination(2));
+  const warn = (facts: object, message: string): void => log.warn(facts, message);
   const clock = systemClock;
   const closers = new Closers();
   try {
@@ -82,7 +83,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
             clock,
             collectors,
             periodMs: config.hostPeriodMs,
-            log: (facts, message) => log.warn(facts, message),
+            log: warn,
           });
     const metrics = new AgentMetrics({
       node: config.node,
@@ -102,20 +103,6 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       host: host?.latest,
       compatibility: config.metricsCompatibility,
     });
-    const environmentOf = (
-      allocation: { readonly id: string; readonly workload: string; readonly workspace: string },
-      asked: Readonly<Record<string, string>>,
-      visible: readonly string[],
-      sharing: Readonly<Record<string, string>>,
-    ) =>
-      workloadEnvironment({
-        asked,
-        visible,
-        sharing,
-        allocation: allocation.id,
-        workload: allocation.workload,
-        workspace: allocation.workspace,
-      });
     const launcher = new LocalLauncher({
       directory: join(config.dataDirectory, 'allocations'),
       bootId,
@@ -139,7 +126,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       clock,
       periodMs: config.inventoryPeriodMs,
       onChange: () => agent.reconsiderLayouts(),
-      log: (facts, message) => log.warn(facts, message),
+      log: warn,
     });
     const mps = new LocalMpsControl({
       directory: mpsDirectory({ asked: config.mpsDirectory, dataDirectory: config.dataDirectory }),
@@ -160,14 +147,21 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       clock,
       state,
       collectors,
-      environment: (allocation, visible, sharing) =>
-        environmentOf(allocation, allocation.intent.kind === 'run' ? allocation.intent.environment : {}, visible, sharing),
+      environment: ({ id, workload, workspace, intent }, visible, sharing) =>
+        workloadEnvironment({
+          asked: intent.kind === 'run' ? intent.environment : {},
+          visible,
+          sharing,
+          allocation: id,
+          workload,
+          workspace,
+        }),
       inventoryPeriodMs: config.inventoryPeriodMs,
       telemetry: driver.telemetry({ periodMs: config.samplePeriodMs, detailPeriodMs: config.detailPeriodMs }),
       detailPeriodMs: config.detailPeriodMs,
       prepareTimeoutMs: config.prepareTimeoutMs,
       strangersTimeoutMs: config.strangersTimeoutMs,
-      log: (facts, message) => log.warn(facts, message),
+      log: warn,
     });
     let controllerHeardAtMs: number | undefined;
     const heard = (): void => {
@@ -182,7 +176,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       clock,
       controllerHeardAtMs: () => controllerHeardAtMs,
       controllerSilenceMaxMs: config.controllerSilenceMaxMs,
-      log: (what, message) => log.warn(what, message),
+      log: warn,
     });
     const uptimeMs = (): number => uptime() * 1000;
     const health: HealthWatch = new HealthWatch({
@@ -192,13 +186,13 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
         file: join(config.dataDirectory, 'gpu-resets.json'),
         bootId,
         uptimeMs,
-        log: (facts, message) => log.warn(facts, message),
+        log: warn,
       }),
       clock,
       order: () => agent.order,
       samplePeriodMs: config.samplePeriodMs,
       driftAfterMs: config.driftAfterMs,
-      log: (facts, message) => log.warn(facts, message),
+      log: warn,
     });
     const link =
       config.controller === undefined
@@ -212,7 +206,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
               bootId,
               clock,
               onController: heard,
-              log: (facts, message) => log.warn(facts, message),
+              log: warn,
             }),
           );
     const metricsServer = closers.use(await MetricsServer.listen(config.metricsBind, metrics));

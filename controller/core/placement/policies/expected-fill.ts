@@ -1,6 +1,6 @@
 import { type AskClass, allows, type Demand, isShare } from '../demand.ts';
 import type { PlacementPolicy } from '../policy.ts';
-import { freeMilli, type Shape } from '../shape.ts';
+import { freeGpus, freeMilli, type Shape } from '../shape.ts';
 
 export interface ExpectedFillSettings {
   /** How many asks a GPU is expected to be offered before it matters what it was left with. */
@@ -73,8 +73,7 @@ function worth(
   let open = gpus.length;
   while (open > 0 && gpus[open - 1] === 0) open -= 1;
   if (open === 0) return 0;
-  let whole = 0;
-  while (whole < open && gpus[whole] === 1000) whole += 1;
+  const whole = freeGpus(gpus);
   suited.fill(0, 0, open + 1);
   carried.fill(0, 0, open + 1);
   let kept = 0;

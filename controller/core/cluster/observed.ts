@@ -14,6 +14,10 @@ export interface ObservedGpu {
   readonly grid: MigGrid | undefined;
   readonly migEnabled: boolean;
   readonly slices: readonly LiveSlice[];
+  /** GPUs of a node with the same number reach each other over NVLink; absent: not known, or none. */
+  readonly nvlinkGroup?: number | undefined;
+  /** As the kernel numbers them; absent: not known. */
+  readonly numaNode?: number | undefined;
   readonly conditions: readonly Condition[];
 }
 

@@ -6,11 +6,19 @@ import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { SliceUnits } from '@astrago/shared/domain/units';
 import type { EndReason } from '../reason.ts';
 
-/** What of GPUs a workload asks for. */
+/** What of GPUs a workload asks for. All of it comes from one node, and from GPUs of one model. */
 export type GpuAsk =
   | { readonly kind: 'none' }
-  | { readonly kind: 'slice'; readonly profile: ProfileName }
-  | { readonly kind: 'whole'; readonly count: number };
+  /** @property count 1 where absent. */
+  | { readonly kind: 'slice'; readonly profile: ProfileName; readonly count?: number | undefined }
+  /** Slices with at least this much memory and this many compute slices, whatever their profile is called. */
+  | { readonly kind: 'least'; readonly memoryMiB: number; readonly computeSlices: number; readonly count: number }
+  | { readonly kind: 'whole'; readonly count: number }
+  /** A part of one GPU: thousandths of its compute, 1 to 999, and of its memory (as much of it where absent). */
+  | { readonly kind: 'share'; readonly by: ShareKind; readonly milli: number; readonly memoryMiB: number | undefined };
+
+/** How a GPU is shared without cutting it. One GPU is shared in one way at a time. */
+export type ShareKind = 'mps' | 'time-slicing';
 
 export type Phase = 'queued' | 'starting' | 'running' | 'stopping' | 'succeeded' | 'failed' | 'cancelled';
 
@@ -28,6 +36,16 @@ export interface WorkloadRecord {
   readonly cpuMilli: number;
   readonly memoryMiB: number;
   readonly priority: number;
+  /** Where it may go, and beside what; absent: anywhere. */
+  readonly constraints?: Constraints | undefined;
+  /** Absent: it runs alone. */
+  readonly gang?: Gang | undefined;
+  /** How long it says it will run; absent: not said. */
+  readonly expectedSeconds?: number | undefined;
+  /** What may be done to it once it runs; absent: it is never stopped to make room. */
+  readonly interruptible?: Interruptible | undefined;
+  /** It is being stopped, or was, to make room for other work, and queues again. Absent: no. */
+  readonly eviction?: Eviction | undefined;
   /** Order of submission; never used twice. */
   readonly sequence: number;
   readonly phase: Phase;
@@ -46,10 +64,64 @@ export interface WorkloadRecord {
   readonly endedAtMs: number | undefined;
 }
 
+/**
+ * `restart`: it may be stopped and begins anew later. `checkpoint`: it may be, and goes on from where it was, because
+ * it saves its work when it is told to stop.
+ */
+export type Interruptible = 'restart' | 'checkpoint';
+
+export interface Constraints {
+  /** Labels that the node must carry, with these values. */
+  readonly nodeLabels?: Readonly<Record<string, string>> | undefined;
+  /** Taints it does not mind, by key, or `key=value`. */
+  readonly tolerations?: readonly string[] | undefined;
+  /**
+   * What its GPUs, or those of its whole gang, should be close by: `nvlink` and `numa` within a node, `node`, or the
+   * key of a node label such as `rack`.
+   */
+  readonly together?: readonly LocalityWish[] | undefined;
+  /** What the members of its gang should not have in common: `node`, or the key of a node label. */
+  readonly apart?: LocalityWish | undefined;
+}
+
+export interface LocalityWish {
+  readonly level: string;
+  /** Otherwise it is preferred. */
+  readonly required: boolean;
+}
+
+/** Workloads of one workspace that start together or not at all. */
+export interface Gang {
+  readonly name: string;
+  /** So many start at once or none does; the others join when there is room. */
+  readonly least: number;
+  /** All that there are. */
+  readonly members: number;
+}
+
+export interface Eviction {
+  readonly cause: 'reclaimed' | 'preempted' | 'moved';
+  /** For whom. */
+  readonly beneficiary: WorkloadId;
+  readonly atMs: number;
+  /** How often this happened to it. */
+  readonly count: number;
+}
+
 export interface AllocatedDevice {
   readonly gpu: GpuUuid;
-  /** Absent: the whole GPU. */
+  /** Absent: the whole GPU, or a share of it. */
   readonly slice: WantedSlice | undefined;
+  /** Absent: it is not shared. */
+  readonly share?: DeviceShare | undefined;
+}
+
+/** A part of a GPU that is not cut: thousandths of it, 1 to 999, and what memory that means. */
+export interface DeviceShare {
+  readonly by: ShareKind;
+  readonly milli: number;
+  /** Absent where the memory of the GPU is not known. */
+  readonly memoryMiB: number | undefined;
 }
 
 /** Exists from placement until the agent has said that nothing of it runs any more. */
@@ -63,6 +135,10 @@ export interface AllocationRecord {
   readonly cpuMilli: number;
   readonly memoryMiB: number;
   readonly intent: 'run' | 'stop';
+  /** Beyond what its workspace is guaranteed: it gives way when the guarantee of another is asked for. Absent: no. */
+  readonly borrowed?: boolean | undefined;
+  /** Absent in records of before it was kept. */
+  readonly placedAtMs?: number | undefined;
 }
 
 /** The layout ordered for a GPU; without one it is left as it is. */
@@ -80,12 +156,43 @@ export interface NodeRecord {
   readonly address: string | undefined;
   readonly cordoned: boolean;
   readonly bootId: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** `key` or `key=value`: only work that tolerates each of them is placed there. */
+  readonly taints?: readonly string[] | undefined;
 }
 
+/** Workspaces form a tree: what a parent has is what its children share. */
 export interface WorkspaceRecord {
   readonly name: WorkspaceName;
-  /** Slice units; absent is unlimited. */
-  readonly limit: { readonly compute: number | undefined; readonly memory: number | undefined };
+  /** Absent: directly under the organisation, which has all there is. */
+  readonly parent?: WorkspaceName | undefined;
+  /** Never more than this. */
+  readonly limit: QuotaAmounts;
+  /** Its own whenever it is asked for; what others use of it gives way. Absent: nothing is. */
+  readonly guaranteed?: QuotaAmounts | undefined;
+  /** Its part of what is left over, against its siblings; 1 where absent. */
+  readonly weight?: number | undefined;
+  readonly budget?: Budget | undefined;
+}
+
+/** What is absent is not bounded (in a limit), or nothing (in a guarantee). */
+export interface QuotaAmounts {
+  /** Compute slices of GPUs of any kind. */
+  readonly compute: number | undefined;
+  /** Memory slices of GPUs of any kind. */
+  readonly memory: number | undefined;
+  readonly cpuMilli?: number | undefined;
+  readonly memoryMiB?: number | undefined;
+  /** The same of the GPUs whose model holds these words, for example `h100`. */
+  readonly models?: Readonly<Record<string, { readonly compute?: number | undefined; readonly memory?: number | undefined }>> | undefined;
+}
+
+export interface Budget {
+  /** Hours of compute slices, whatever they were used for. */
+  readonly sliceHours: number;
+  readonly period: 'day' | 'week' | 'month';
+  /** `hard`: nothing starts beyond it. `soft`: what is beyond it comes last. */
+  readonly kind: 'hard' | 'soft';
 }
 
 export function hasEnded(phase: Phase): boolean {

@@ -83,6 +83,9 @@ function candidatesOn(cluster: Cluster, node: ObservedNode, ask: Ask, count: Cou
       return sliceCandidates(cluster, node, ask, ask.ask, count);
     case 'whole':
       return wholeCandidates(cluster, node, ask, ask.ask, count);
+    case 'least':
+    case 'share':
+      return [];
     default:
       return ask.ask satisfies never;
   }

@@ -5,7 +5,8 @@
 //   node bench/decide.ts [GPUS...]
 
 import { allocationIds, h100, sampleCluster, sampleWorkload, slice, whole } from '@astrago/controller/core/cluster/sample-cluster';
-import { applyBind, decide } from '@astrago/controller/core/scheduling/decide';
+import { decide } from '@astrago/controller/core/scheduling/decide';
+import { applyBind } from '@astrago/controller/core/scheduling/round';
 import { stepWorkload } from '@astrago/controller/core/workload';
 
 const sizes = process.argv.slice(2).map(Number);
@@ -29,12 +30,12 @@ function measure(gpuCount: number): void {
   };
   const look = (): number => {
     const startMs = performance.now();
-    const decision = decide(cluster, nextId);
+    const decision = decide(cluster, { nextAllocationId: nextId, nowMs: 0 });
     const tookMs = performance.now() - startMs;
     for (const bind of decision.binds) {
       const workload = cluster.workloads.get(bind.workload);
       if (workload === undefined) continue;
-      applyBind(cluster, workload, bind);
+      applyBind(cluster, workload, bind, 0);
       cluster.apply({
         kind: 'workload',
         record: stepWorkload(workload, { kind: 'bound', allocation: bind.allocation, placement: bind.placement, atMs: 0 }),

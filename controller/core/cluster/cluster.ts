@@ -2,7 +2,10 @@ import type { AllocationId, GpuUuid, NodeName, WorkloadId, WorkspaceName } from 
 import { invariant } from '@astrago/shared/domain/invariant';
 import type { Layout } from '@astrago/shared/domain/mig/layout';
 import { addUnits, noUnits, type SliceUnits } from '@astrago/shared/domain/units';
+import { Asked, askFacts } from './asked.ts';
 import type { Change, Observation } from './change.ts';
+import { gangKey } from './gangs.ts';
+import { NodeUse } from './node-use.ts';
 import type { ObservedGpu, ObservedNode } from './observed.ts';
 import {
   type AllocationRecord,
@@ -12,6 +15,9 @@ import {
   type WorkloadRecord,
   type WorkspaceRecord,
 } from './records.ts';
+import { roundUnits } from './share.ts';
+
+const nothingUsed = new NodeUse();
 
 /**
  * The working set: all live workloads, allocations, layouts, nodes and workspaces, with the indexes that a
@@ -27,13 +33,17 @@ export class Cluster {
   readonly nodes = new Map<NodeName, NodeRecord>();
   readonly workspaces = new Map<WorkspaceName, WorkspaceRecord>();
   readonly observed = new Map<NodeName, ObservedNode>();
+  readonly asked = new Asked();
 
   readonly #queued = new Set<WorkloadId>();
+  readonly #gangs = new Map<string, Set<WorkloadId>>();
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();
   readonly #allocationsByGpu = new Map<GpuUuid, Set<AllocationId>>();
   readonly #allocationsByNode = new Map<NodeName, Set<AllocationId>>();
   readonly #usedByWorkspace = new Map<WorkspaceName, SliceUnits>();
+  readonly #uses = new Map<NodeName, NodeUse>();
   readonly #trail: (() => void)[] = [];
+  readonly #watchers: ((node: NodeName) => void)[] = [];
 
   /** Grows with every change; equal revisions mean an equal cluster. */
   revision = 0;
@@ -78,6 +88,13 @@ export class Cluster {
     return [...this.#queued].map((id) => this.#require(id)).sort((a, b) => b.priority - a.priority || a.sequence - b.sequence);
   }
 
+  /** The live members of the gang of a workload, itself among them; only itself where it runs alone. */
+  gangOf(workload: WorkloadRecord): readonly WorkloadRecord[] {
+    const key = gangKey(workload);
+    if (key === undefined) return [workload];
+    return [...(this.#gangs.get(key) ?? [])].map((id) => this.#require(id)).sort((a, b) => a.sequence - b.sequence);
+  }
+
   get queuedCount(): number {
     return this.#queued.size;
   }
@@ -99,6 +116,16 @@ export class Cluster {
     return this.#resolve(this.#allocationsByNode.get(node));
   }
 
+  /** What is held of a node. */
+  useOf(node: NodeName): Pick<NodeUse, 'cpuMilli' | 'memoryMiB' | 'ofGpu'> {
+    return this.#uses.get(node) ?? nothingUsed;
+  }
+
+  /** Told of every node about which anything has changed, or was undone. For what is derived from the cluster. */
+  watch(changed: (node: NodeName) => void): void {
+    this.#watchers.push(changed);
+  }
+
   usedBy(workspace: WorkspaceName): SliceUnits {
     return this.#usedByWorkspace.get(workspace) ?? noUnits;
   }
@@ -117,7 +144,7 @@ export class Cluster {
 
   #require(id: WorkloadId): WorkloadRecord {
     const record = this.workloads.get(id);
-    invariant(record !== undefined, `queued workload ${id} exists`);
+    invariant(record !== undefined, `workload ${id} exists`);
     return record;
   }
 
@@ -135,11 +162,11 @@ export class Cluster {
       case 'allocation-released':
         return this.#setAllocation(change.id, undefined);
       case 'layout':
-        return set(this.layouts, change.record.gpu, change.record);
+        return this.#setLayout(change.record.gpu, change.record);
       case 'layout-forgotten':
-        return set(this.layouts, change.gpu, undefined);
+        return this.#setLayout(change.gpu, undefined);
       case 'node':
-        return set(this.nodes, change.record.name, change.record);
+        return this.#setNode(change.record.name, change.record);
       case 'workspace':
         return set(this.workspaces, change.record.name, change.record);
       case 'observed-node':
@@ -151,13 +178,45 @@ export class Cluster {
     }
   }
 
-  #setWorkload(id: WorkloadId, next: WorkloadRecord | undefined): () => void {
+  #tell(node: NodeName | undefined): void {
+    if (node !== undefined) for (const watcher of this.#watchers) watcher(node);
+  }
+
+  #setLayout(gpu: GpuUuid, next: LayoutRecord | undefined): () => void {
+    const before = this.layouts.get(gpu);
+    set(this.layouts, gpu, next);
+    this.#tell(next?.node ?? before?.node);
+    return () => void this.#setLayout(gpu, before);
+  }
+
+  #setNode(name: NodeName, next: NodeRecord | undefined): () => void {
+    const before = this.nodes.get(name);
+    set(this.nodes, name, next);
+    this.#tell(name);
+    return () => void this.#setNode(name, before);
+  }
+
+  #setWorkload(id: WorkloadId, next: WorkloadRecord): () => void {
+    const before = this.workloads.get(id);
+    this.#putWorkload(id, next);
+    const unask = before === undefined && next.phase === 'queued' ? this.asked.add(askFacts(next)) : undefined;
+    return () => {
+      this.#putWorkload(id, before);
+      unask?.();
+    };
+  }
+
+  #putWorkload(id: WorkloadId, next: WorkloadRecord | undefined): void {
     const before = this.workloads.get(id);
     // An ended workload without an allocation has nothing left to decide about.
-    set(this.workloads, id, next === undefined || hasEnded(next.phase) ? undefined : next);
+    const live = next === undefined || hasEnded(next.phase) ? undefined : next;
+    set(this.workloads, id, live);
+    const left = before === undefined ? undefined : gangKey(before);
+    const joined = live === undefined ? undefined : gangKey(live);
+    if (left !== undefined) toggle(this.#gangs, left, id, false);
+    if (joined !== undefined) toggle(this.#gangs, joined, id, true);
     if (next?.phase === 'queued') this.#queued.add(id);
     else this.#queued.delete(id);
-    return () => void this.#setWorkload(id, before);
   }
 
   #setAllocation(id: AllocationId, next: AllocationRecord | undefined): () => void {
@@ -171,9 +230,14 @@ export class Cluster {
   #index(record: AllocationRecord, add: boolean): void {
     for (const { gpu } of record.devices) toggle(this.#allocationsByGpu, gpu, record.id, add);
     toggle(this.#allocationsByNode, record.node, record.id, add);
+    const use = this.#uses.get(record.node) ?? new NodeUse();
+    this.#uses.set(record.node, use);
+    if (add) use.add(record);
+    else use.remove(record);
     const sign = add ? 1 : -1;
     const used = addUnits(this.usedBy(record.workspace), { compute: sign * record.units.compute, memory: sign * record.units.memory });
-    this.#usedByWorkspace.set(record.workspace, used);
+    this.#usedByWorkspace.set(record.workspace, roundUnits(used));
+    this.#tell(record.node);
   }
 
   #setObserved(name: NodeName, next: ObservedNode | undefined): () => void {
@@ -181,6 +245,7 @@ export class Cluster {
     for (const gpu of before?.gpus ?? []) this.#gpus.delete(gpu.uuid);
     set(this.observed, name, next);
     for (const gpu of next?.gpus ?? []) this.#gpus.set(gpu.uuid, gpu);
+    this.#tell(name);
     return () => void this.#setObserved(name, before);
   }
 }

@@ -1,3 +1,5 @@
+import type { ProfileName } from '@astrago/shared/domain/mig/profile';
+
 /** What one workload asks of one node. Asks that are equal in all of it are one class. */
 export interface AskClass {
   readonly cpuMilli: number;
@@ -8,6 +10,16 @@ export interface AskClass {
   readonly milli: number;
   /** Pools it may go to, by number; absent: any. */
   readonly pools: ReadonlySet<number> | undefined;
+  /** The share is one of time slices; otherwise, and where absent, of MPS. */
+  readonly timeSliced?: boolean | undefined;
+  /** MIG slices, with `gpus` and `milli` 0; absent: none. */
+  readonly slices?: SliceAsk | undefined;
+}
+
+export interface SliceAsk {
+  readonly count: number;
+  /** By pool: its name there. */
+  readonly profiles: ReadonlyMap<number, ProfileName>;
 }
 
 /** The asks that are expected, each with how often it comes. */

@@ -1,4 +1,6 @@
+import { type CutStep, cutOutcome, type UncutStates } from './cut-outcomes.ts';
 import type { AskClass } from './demand.ts';
+import type { GpuStates } from './gpu-state.ts';
 import { outcomes, type PlacementPolicy } from './policy.ts';
 import { keyOf, ScoreHeap } from './score-heap.ts';
 import { type Shape, ShapeTable } from './shape.ts';
@@ -16,6 +18,7 @@ interface ClassView {
 interface Judgement {
   readonly score: number;
   readonly after: number;
+  readonly steps: readonly CutStep[];
 }
 
 export interface Placement {
@@ -23,7 +26,19 @@ export interface Placement {
   readonly node: number;
   readonly before: Shape;
   readonly after: Shape;
+  /** Only to be compared with that of another ask class of the same cluster. */
+  readonly score: number;
+  /** The GPUs that are cut or shared in time for it; none for shares by MPS and whole GPUs. */
+  readonly steps: readonly CutStep[];
 }
+
+/** What is needed where GPUs are cut or shared in time. */
+export interface Cutting {
+  readonly states: GpuStates;
+  readonly uncut: UncutStates;
+}
+
+const noSteps: readonly CutStep[] = [];
 
 /** How many dead shapes are remembered for each one alive before the memory is made anew. */
 const deadPerLive = 8;
@@ -47,9 +62,12 @@ export class PlacementIndex {
   readonly #shapeOf: number[] = [];
   #version: number | undefined;
 
+  readonly #cutting: Cutting | undefined;
+
   /** @param nodes in the fixed order: among equals the first is taken. */
-  constructor(nodes: readonly Shape[], policy: PlacementPolicy) {
+  constructor(nodes: readonly Shape[], policy: PlacementPolicy, cutting?: Cutting) {
     this.#policy = policy;
+    this.#cutting = cutting;
     this.#version = policy.version;
     for (const [node, shape] of nodes.entries()) this.#seat(node, shape);
   }
@@ -60,33 +78,72 @@ export class PlacementIndex {
 
   /** The node that takes the ask, which it then holds; `undefined` where it fits nowhere. */
   place(ask: AskClass): Placement | undefined {
-    const found = this.#best(ask);
+    const found = this.find(ask);
     if (found === undefined) return undefined;
-    const node = this.#firstOf(found.shape) ?? 0;
-    this.#leave(node);
-    this.#enter(node, found.after);
-    return { node, before: this.#table.at(found.shape), after: this.#table.at(found.after) };
+    this.#leave(found.node);
+    this.#enter(found.node, this.#table.idOf(found.after));
+    return found;
+  }
+
+  /** The best node for the ask, which stays as it is. */
+  find(ask: AskClass): Placement | undefined {
+    const shape = this.#best(ask);
+    if (shape === undefined) return undefined;
+    return this.#placement(this.#viewOf(ask), shape, this.#firstOf(shape) ?? 0);
+  }
+
+  /** The same among the nodes that `accept` names. Looks at every shape, so it is for asks that are rare. */
+  findWhere(ask: AskClass, accept: (node: number) => boolean): Placement | undefined {
+    this.#refresh();
+    const view = this.#viewOf(ask);
+    this.#catchUp(view);
+    const keys = [...view.judged.keys()]
+      .map((shape) => ({ shape, key: this.#keyOf(view, shape) }))
+      .filter((entry): entry is { readonly shape: number; readonly key: number } => entry.key !== undefined)
+      .sort((a, b) => b.key - a.key);
+    for (const { shape } of keys) {
+      const node = this.#members[shape]?.find(accept);
+      if (node !== undefined) return this.#placement(view, shape, node);
+    }
+    return undefined;
+  }
+
+  #placement(view: ClassView, shape: number, node: number): Placement | undefined {
+    const judgement = view.judged.get(shape);
+    if (judgement === undefined) return undefined;
+    const { after, score, steps } = judgement;
+    return { node, before: this.#table.at(shape), after: this.#table.at(after), score, steps };
   }
 
   /** Gives a node the shape it has from now on: something ended there, or it was looked at anew. */
   reshape(node: number, shape: Shape): void {
+    const id = this.#table.idOf(shape);
+    if (id === this.#shapeOf[node]) return;
     this.#leave(node);
-    this.#seat(node, shape);
+    this.#enter(node, id);
   }
 
-  #best(ask: AskClass): { readonly shape: number; readonly after: number } | undefined {
-    if (this.#policy.version !== this.#version || this.#isCrowded()) this.#forget();
+  #best(ask: AskClass): number | undefined {
+    this.#refresh();
     const view = this.#viewOf(ask);
-    for (; view.read < this.#log.length; view.read += 1) this.#offer(view, this.#log[view.read] ?? 0);
+    this.#catchUp(view);
     const { heap } = view;
     while (!heap.isEmpty) {
       const { shape } = heap;
       const key = this.#keyOf(view, shape);
-      if (key === heap.key) return { shape, after: view.judged.get(shape)?.after ?? 0 };
+      if (key === heap.key) return shape;
       heap.pop();
       if (key !== undefined) heap.push(key, shape);
     }
     return undefined;
+  }
+
+  #refresh(): void {
+    if (this.#policy.version !== this.#version || this.#isCrowded()) this.#forget();
+  }
+
+  #catchUp(view: ClassView): void {
+    for (; view.read < this.#log.length; view.read += 1) this.#offer(view, this.#log[view.read] ?? 0);
   }
 
   #offer(view: ClassView, shape: number): void {
@@ -105,12 +162,16 @@ export class PlacementIndex {
 
   #judge(shape: number, ask: AskClass): Judgement | undefined {
     const before = this.#table.at(shape);
+    if (ask.slices !== undefined || ask.timeSliced === true) {
+      const found = this.#cutting === undefined ? undefined : cutOutcome(before, ask, this.#cutting.states, this.#cutting.uncut);
+      return found === undefined ? undefined : { score: found.score, after: this.#table.idOf(found.after), steps: found.steps };
+    }
     let best: Judgement | undefined;
     for (const outcome of outcomes(before, ask, this.#policy)) {
       // Under its number, so that what is found out about it once is known.
       const after = this.#table.idOf(outcome);
       const score = this.#policy.score(before, this.#table.at(after), ask);
-      if (best === undefined || score > best.score) best = { score, after };
+      if (best === undefined || score > best.score) best = { score, after, steps: noSteps };
     }
     return best;
   }

@@ -23,7 +23,8 @@ export function outcomes(shape: Shape, ask: AskClass, policy: PlacementPolicy): 
   const memoryMiB = shape.memoryMiB - ask.memoryMiB;
   if (cpuMilli < 0 || memoryMiB < 0 || !allows(ask, shape.pool)) return [];
   const marks = policy.mark?.(shape.marks, ask) ?? shape.marks;
-  const left = (gpus: Uint16Array): Shape => ({ pool: shape.pool, cpuMilli, memoryMiB, gpus, marks, worth: Number.NaN });
+  const { pool, others, uncuttable } = shape;
+  const left = (gpus: Uint16Array): Shape => ({ pool, cpuMilli, memoryMiB, gpus, others, uncuttable, marks, worth: Number.NaN });
   if (ask.gpus === 0) return [left(shape.gpus)];
   if (!isShare(ask)) {
     if (freeGpus(shape.gpus) < ask.gpus) return [];

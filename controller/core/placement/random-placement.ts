@@ -25,7 +25,7 @@ export class RandomPlacement {
       seen += 1;
       if (this.#random() * seen >= 1) continue;
       const after = possible[Math.floor(this.#random() * possible.length)];
-      if (after !== undefined) found = { node, before, after };
+      if (after !== undefined) found = { node, before, after, score: 0, steps: [] };
     }
     if (found !== undefined) this.#nodes[found.node] = found.after;
     return found;

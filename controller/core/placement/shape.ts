@@ -8,6 +8,10 @@ export interface Shape {
   readonly memoryMiB: number;
   /** Free thousandths of each GPU, the freest first. */
   readonly gpus: Uint16Array;
+  /** Numbers of the states of the GPUs that are cut or shared in time, ascending; absent: none is. See `GpuStates`. */
+  readonly others?: Int32Array | undefined;
+  /** So many of its untouched GPUs may not be cut; 0 where absent. */
+  readonly uncuttable?: number | undefined;
   /** What a policy wants to remember of a node, see {@link PlacementPolicy.mark}. */
   readonly marks: number;
   /** What the policy found it to be worth; NaN until it was asked. */
@@ -49,20 +53,36 @@ export class ShapeTable {
   }
 }
 
-function hashOf({ pool, cpuMilli, memoryMiB, gpus, marks }: Shape): number {
-  let hash = Math.imul(pool + 1, 0x9e3779b1) ^ marks;
+function hashOf({ pool, cpuMilli, memoryMiB, gpus, others, uncuttable, marks }: Shape): number {
+  let hash = Math.imul(pool + 1, 0x9e3779b1) ^ marks ^ ((uncuttable ?? 0) << 8);
   hash = Math.imul(hash ^ cpuMilli, 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13) ^ memoryMiB, 0xc2b2ae35);
   for (const milli of gpus) hash = Math.imul(hash ^ (hash >>> 15) ^ milli, 0x2c1b3c6d);
+  if (others !== undefined) for (const state of others) hash = Math.imul(hash ^ (hash >>> 14) ^ state, 0x297a2d39);
   return hash ^ (hash >>> 16);
 }
 
 function same(one: Shape, other: Shape): boolean {
   if (one.cpuMilli !== other.cpuMilli || one.memoryMiB !== other.memoryMiB || one.pool !== other.pool || one.marks !== other.marks)
     return false;
-  if (one.gpus.length !== other.gpus.length) return false;
-  for (let at = 0; at < one.gpus.length; at += 1) if (one.gpus[at] !== other.gpus[at]) return false;
+  if ((one.uncuttable ?? 0) !== (other.uncuttable ?? 0)) return false;
+  return sameNumbers(one.gpus, other.gpus) && sameNumbers(one.others ?? none, other.others ?? none);
+}
+
+const none = new Int32Array(0);
+
+function sameNumbers(one: Uint16Array | Int32Array, other: Uint16Array | Int32Array): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at += 1) if (one[at] !== other[at]) return false;
   return true;
+}
+
+/** The list of states with the one at `index` changed, or with one more where there is no index. */
+export function withState(others: Int32Array | undefined, index: number | undefined, state: number): Int32Array {
+  const kept = [...(others ?? none)];
+  if (index === undefined) kept.push(state);
+  else kept[index] = state;
+  return Int32Array.from(kept).sort();
 }
 
 /** The GPU list with the entry at `index` changed to `milli`, sorted again. */

@@ -27,7 +27,7 @@ function queue(cluster: Cluster, ...asks: readonly ReturnType<typeof slice>[]): 
 }
 
 const placedOn = (cluster: Cluster): readonly string[] =>
-  decide(cluster, allocationIds()).binds.flatMap((bind) => bind.placement.devices.map(({ gpu }) => gpu));
+  decide(cluster, { nextAllocationId: allocationIds(), nowMs: 0 }).binds.flatMap((bind) => bind.placement.devices.map(({ gpu }) => gpu));
 
 const kinds = Object.keys(conditionKinds) as ConditionKind[];
 
@@ -73,7 +73,7 @@ describe('a node with a condition', () => {
       ]);
       ail(cluster, 'node', kind);
       queue(cluster, slice('7g.80gb'), slice('7g.80gb'));
-      const nodes = decide(cluster, allocationIds()).binds.map(({ placement }) => placement.node);
+      const nodes = decide(cluster, { nextAllocationId: allocationIds(), nowMs: 0 }).binds.map(({ placement }) => placement.node);
       // Another manager keeps away only what would need a cut.
       expect(nodes.toSorted()).toEqual(keepsWorkAway(kind) || kind === 'other-mig-manager' ? ['b'] : ['a', 'b']);
     }
@@ -83,7 +83,7 @@ describe('a node with a condition', () => {
     const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
     ail(cluster, 'node', 'disk-full');
     queue(cluster, slice('1g.10gb'));
-    const answer = explain(cluster, sampleWorkload(1, slice('1g.10gb')).id);
+    const answer = explain(cluster, sampleWorkload(1, slice('1g.10gb')).id, 0);
     expect(answer?.reason).toBe('NodeUnhealthy');
     expect(answer?.sentence).toBe(
       'w1 waits for a 1g.10gb slice; of 1 GPU looked at, 1: the node has a condition that keeps work away (1 node has disk-full: see its detail); it fits after mending a (disk-full: see its detail).',
@@ -104,11 +104,11 @@ describe('a node whose GPUs another program cuts', () => {
     ail(cluster, 'node', 'other-mig-manager');
     queue(cluster, slice('3g.40gb'), slice('1g.10gb'));
 
-    const { binds } = decide(cluster, allocationIds());
+    const { binds } = decide(cluster, { nextAllocationId: allocationIds(), nowMs: 0 });
     expect(binds.map(({ placement }) => [placement.devices, placement.layouts.map(({ layout }) => layout)])).toEqual([
       [[{ gpu: gpu.uuid, slice: { profile, start: 4 } }], [{ kind: 'mig', slices: [{ profile, start: 4 }] }]],
     ]);
-    const answer = explain(cluster, sampleWorkload(2, slice('1g.10gb')).id);
+    const answer = explain(cluster, sampleWorkload(2, slice('1g.10gb')).id, 0);
     expect(answer?.reason).toBe('CutByOther');
     expect(answer?.remedies).toEqual([{ kind: 'mend', text: 'mending a (other-mig-manager: see its detail)' }]);
   });
@@ -122,7 +122,7 @@ describe('why', () => {
     ail(cluster, 2, 'gpu-lost');
     ail(cluster, 3, 'ecc-uncorrectable');
     cluster.apply({ kind: 'workload', record: sampleWorkload(1, slice('3g.40gb'), { model: 'h100' }) });
-    const answer = explain(cluster, sampleWorkload(1, slice('3g.40gb')).id);
+    const answer = explain(cluster, sampleWorkload(1, slice('3g.40gb')).id, 0);
 
     expect(answer?.reason).toBe('DeviceUnhealthy');
     expect(answer?.counts.find(({ reason }) => reason === 'DeviceUnhealthy')).toEqual({

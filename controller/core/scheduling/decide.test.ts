@@ -6,9 +6,10 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { GpuAsk, WorkloadRecord } from '../cluster/records.ts';
 import { a30, allocationIds, h100, l40s, sampleCluster, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
 import { stepWorkload } from '../workload.ts';
-import { applyBind, decide } from './decide.ts';
+import { decide } from './decide.ts';
 import { explain } from './explain.ts';
-import { place } from './place.ts';
+import { tryNow } from './fits.ts';
+import { applyBind } from './round.ts';
 
 function submit(cluster: Cluster, workloads: readonly WorkloadRecord[]): void {
   for (const record of workloads) cluster.apply({ kind: 'workload', record });
@@ -17,11 +18,11 @@ function submit(cluster: Cluster, workloads: readonly WorkloadRecord[]): void {
 
 /** Decides and commits, as the schedule loop does. */
 function round(cluster: Cluster, nextId = allocationIds()): ReturnType<typeof decide> {
-  const decision = decide(cluster, nextId);
+  const decision = decide(cluster, { nextAllocationId: nextId, nowMs: 0 });
   for (const bind of decision.binds) {
     const workload = cluster.workloads.get(bind.workload);
     if (workload === undefined) throw new Error('bound work exists');
-    applyBind(cluster, workload, bind);
+    applyBind(cluster, workload, bind, 0);
     cluster.apply({
       kind: 'workload',
       record: stepWorkload(workload, { kind: 'bound', allocation: bind.allocation, placement: bind.placement, atMs: 0 }),
@@ -81,7 +82,7 @@ describe('decide', () => {
     const decision = round(cluster);
 
     expect(decision.binds).toHaveLength(7);
-    expect(decision.waiting.map((waiting) => waiting.reason)).toEqual(['WaitingForSlots', 'WaitingForSlots', 'WaitingForSlots']);
+    expect(decision.waiting.map(({ obstacle }) => obstacle)).toEqual(['room', 'room', 'room']);
     expect(auditInvariants(cluster)).toEqual([]);
   });
 
@@ -128,7 +129,7 @@ describe('decide', () => {
     const { binds, waiting } = round(cluster);
 
     expect(binds).toHaveLength(2);
-    expect(waiting.map((one) => one.reason)).toEqual(['WaitingForQuota', expect.stringMatching(/ExceedsMaxQuota|WaitingForSlots/)]);
+    expect(waiting.map(({ obstacle }) => obstacle)).toEqual(['limit', 'limit']);
   });
 
   it('leaves the cluster bit for bit as it was and gives the same answer again', () => {
@@ -141,10 +142,10 @@ describe('decide', () => {
         );
         const before = snapshot(cluster);
 
-        const first = decide(cluster, allocationIds());
+        const first = decide(cluster, { nextAllocationId: allocationIds(), nowMs: 0 });
 
         expect(snapshot(cluster)).toBe(before);
-        expect(decide(cluster, allocationIds())).toEqual(first);
+        expect(decide(cluster, { nextAllocationId: allocationIds(), nowMs: 0 })).toEqual(first);
       }),
     );
   });
@@ -201,7 +202,7 @@ describe('decide', () => {
         round(cluster, nextId);
         const head = sampleWorkload(5000, ask, { priority: 100 });
         submit(cluster, [head]);
-        const fits = place(cluster, head).kind === 'placed';
+        const fits = tryNow(cluster, head, 0).kind === 'bound';
 
         const { binds } = round(cluster, nextId);
 
@@ -245,7 +246,7 @@ describe('explain', () => {
     );
     round(cluster);
 
-    const answer = explain(cluster, sampleWorkload(8, slice('1g.10gb')).id);
+    const answer = explain(cluster, sampleWorkload(8, slice('1g.10gb')).id, 0);
 
     expect(answer?.sentence).toBe(
       'w8 waits for a 1g.10gb slice; of 1 GPU looked at, 1: all that could hold it is in use; it fits after stopping any one of w1, w2, w3, w4, w5, w6 or w7.',
@@ -258,7 +259,7 @@ describe('explain', () => {
     submit(cluster, [sampleWorkload(1, slice('3g.40gb'))]);
     round(cluster);
 
-    const answer = explain(cluster, sampleWorkload(1, slice('3g.40gb')).id);
+    const answer = explain(cluster, sampleWorkload(1, slice('3g.40gb')).id, 0);
 
     expect(answer?.reason).toBe('ExceedsMaxQuota');
     expect(answer?.remedies).toEqual([{ kind: 'raise-limit', text: 'raising the limit of workspace default to 3 compute slices' }]);
@@ -275,7 +276,7 @@ describe('explain', () => {
         const { waiting } = round(cluster);
         const before = snapshot(cluster);
         for (const { workload } of waiting.slice(0, 3)) {
-          const answer = explain(cluster, workload);
+          const answer = explain(cluster, workload, 0);
           expect(snapshot(cluster)).toBe(before);
           const text = answer?.remedies.find((remedy) => remedy.kind === 'stop')?.text;
           if (text === undefined) continue;
@@ -289,7 +290,7 @@ describe('explain', () => {
             for (const other of cluster.queue()) {
               if (other.id !== workload) cluster.apply({ kind: 'workload', record: { ...other, phase: 'cancelled' } });
             }
-            expect(decide(cluster, allocationIds()).binds.map((bind) => bind.workload)).toContain(workload);
+            expect(decide(cluster, { nextAllocationId: allocationIds(), nowMs: 0 }).binds.map((bind) => bind.workload)).toContain(workload);
           });
         }
       }),

@@ -1,12 +1,15 @@
 // Why a workload waits, counted, and what would make it fit. Every remedy named was tried on the cluster and undone.
-import type { AllocationId, WorkloadId } from '@astrago/shared/domain/ids';
+import type { WorkloadId } from '@astrago/shared/domain/ids';
 import { addUnits } from '@astrago/shared/domain/units';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
+import type { AllocationRecord, GpuAsk, WorkloadRecord } from '../cluster/records.ts';
 import type { WaitingReason } from '../reason.ts';
 import { mendings, reasonText } from './ailments.ts';
-import { applyBind, decide, primaryReason } from './decide.ts';
-import { place, type ReasonCounts } from './place.ts';
+import { censusOf, primaryReason, type ReasonCounts } from './census.ts';
+import { decide } from './decide.ts';
+import type { Obstacle } from './decision.ts';
+import { trialIds, tryNow } from './fits.ts';
+import { applyBind } from './round.ts';
 
 export interface Remedy {
   readonly kind: 'stop' | 'raise-limit' | 'uncordon' | 'unpin' | 'mend' | 'wait-turn';
@@ -21,43 +24,69 @@ export interface Explanation {
 }
 
 /** `undefined` when there is no such workload in the queue. */
-export function explain(cluster: Cluster, id: WorkloadId): Explanation | undefined {
+export function explain(cluster: Cluster, id: WorkloadId, nowMs: number): Explanation | undefined {
   const workload = cluster.workloads.get(id);
   if (workload === undefined || workload.phase !== 'queued') return undefined;
   return cluster.attempt(() => {
-    const fits = place(cluster, workload).kind === 'placed';
-    if (fits) giveOthersTheirPlaces(cluster, workload);
-    const answer = place(cluster, workload);
-    if (answer.kind === 'placed') {
-      const sentence = `${workload.name} has not been looked at yet; there is a place for it on ${answer.placement.node}`;
+    if (tryNow(cluster, workload, nowMs).kind === 'bound') giveOthersTheirPlaces(cluster, workload, nowMs);
+    const answer = tryNow(cluster, workload, nowMs);
+    if (answer.kind === 'bound') {
+      const sentence = `${workload.name} has not been looked at yet; there is a place for it on ${answer.binds[0]?.placement.node}`;
       return { sentence, reason: 'PendingEvaluation', counts: [], remedies: [] };
     }
-    const reason = primaryReason(answer.reasons);
-    const counts = [...answer.reasons]
+    const reasons = reasonsOf(cluster, workload, answer.obstacle);
+    const reason = primaryReason(reasons);
+    const counts = [...reasons]
       .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
       .map(([counted, count]) => ({ reason: counted, count, text: reasonText(cluster, workload.model, counted) }));
     const remedies = remediesFor(cluster, workload);
-    return { sentence: sentenceFor(cluster, workload, answer.reasons, remedies), reason, counts, remedies };
+    return { sentence: sentenceFor(cluster, workload, reasons, remedies), reason, counts, remedies };
+  });
+}
+
+/** Why nothing takes it, by GPU where that is the reason. */
+export function reasonsOf(cluster: Cluster, workload: WorkloadRecord, obstacle: Obstacle): ReasonCounts {
+  switch (obstacle) {
+    case 'limit':
+      return new Map([[isAboveLimitAlone(cluster, workload) ? 'ExceedsMaxQuota' : 'WaitingForQuota', 1]]);
+    case 'guarantee':
+      return new Map([['WaitingForGuarantee', 1]]);
+    case 'budget':
+      return new Map([['WaitingForBudget', 1]]);
+    case 'kept':
+      return new Map([['RoomIsKept', 1]]);
+    case 'evicting':
+      return new Map([['RoomIsMade', 1]]);
+    case 'room': {
+      const census = censusOf(cluster, workload);
+      return census.size === 0 ? new Map([['WaitingForGang', 1]]) : census;
+    }
+    default:
+      return obstacle satisfies never;
+  }
+}
+
+function isAboveLimitAlone(cluster: Cluster, workload: WorkloadRecord): boolean {
+  return cluster.attempt(() => {
+    for (const { id, workspace } of [...cluster.allocations.values()])
+      if (workspace === workload.workspace) cluster.apply({ kind: 'allocation-released', id });
+    const alone = tryNow(cluster, workload, 0);
+    return alone.kind === 'no' && alone.obstacle === 'limit';
   });
 }
 
 /** What the queue before it takes in this round is not there for it. */
-function giveOthersTheirPlaces(cluster: Cluster, workload: WorkloadRecord): void {
-  let made = 0;
-  const decision = decide(cluster, () => {
-    made += 1;
-    return `trial_${String(made).padStart(8, '0')}` as AllocationId;
-  });
-  for (const bind of decision.binds) {
+function giveOthersTheirPlaces(cluster: Cluster, workload: WorkloadRecord, nowMs: number): void {
+  for (const bind of decide(cluster, { nextAllocationId: trialIds(), nowMs }).binds) {
     const other = cluster.workloads.get(bind.workload);
-    if (other !== undefined && other.id !== workload.id) applyBind(cluster, other, bind);
+    if (other !== undefined && other.id !== workload.id) applyBind(cluster, other, bind, nowMs);
   }
 }
 
 function fitsAfter(cluster: Cluster, workload: WorkloadRecord, change: () => void): boolean {
   return cluster.attempt(() => {
     change();
-    return place(cluster, workload).kind === 'placed';
+    return tryNow(cluster, workload, 0).kind === 'bound';
   });
 }
 
@@ -134,9 +163,9 @@ function limitRemedies(cluster: Cluster, workload: WorkloadRecord): readonly Rem
   if (record === undefined || (record.limit.compute === undefined && record.limit.memory === undefined)) return [];
   return cluster.attempt(() => {
     cluster.apply({ kind: 'workspace', record: { ...record, limit: { compute: undefined, memory: undefined } } });
-    const free = place(cluster, workload);
+    const free = tryNow(cluster, workload, 0);
     if (free.kind === 'no') return [];
-    const need = addUnits(cluster.usedBy(workload.workspace), free.placement.units);
+    const need = free.binds.reduce((sum, { placement }) => addUnits(sum, placement.units), cluster.usedBy(workload.workspace));
     const parts = [
       ...(record.limit.compute !== undefined && need.compute > record.limit.compute ? [`${need.compute} compute slices`] : []),
       ...(record.limit.memory !== undefined && need.memory > record.limit.memory ? [`${need.memory} memory slices`] : []),
@@ -182,13 +211,27 @@ function list(names: readonly string[], word: 'and' | 'or'): string {
 }
 
 function askText(workload: WorkloadRecord): string {
-  const what =
-    workload.ask.kind === 'slice'
-      ? `a ${workload.ask.profile} slice`
-      : workload.ask.kind === 'whole'
-        ? `${workload.ask.count} whole GPU${workload.ask.count === 1 ? '' : 's'} on one node`
-        : 'a node';
+  const what = whatText(workload.ask);
   return workload.model === undefined ? what : `${what} of model ${workload.model}`;
+}
+
+function whatText(ask: GpuAsk): string {
+  switch (ask.kind) {
+    case 'none':
+      return 'a node';
+    case 'whole':
+      return `${ask.count} whole GPU${ask.count === 1 ? '' : 's'} on one node`;
+    case 'slice':
+      return (ask.count ?? 1) === 1 ? `a ${ask.profile} slice` : `${ask.count} ${ask.profile} slices on one node`;
+    case 'least': {
+      const size = `at least ${ask.memoryMiB} MiB and ${ask.computeSlices} compute slice${ask.computeSlices === 1 ? '' : 's'}`;
+      return ask.count === 1 ? `a slice of ${size}` : `${ask.count} slices of ${size} on one node`;
+    }
+    case 'share':
+      return `${ask.milli / 10} % of a GPU by ${ask.by === 'mps' ? 'MPS' : 'time slices'}`;
+    default:
+      return ask satisfies never;
+  }
 }
 
 function sentenceFor(cluster: Cluster, workload: WorkloadRecord, reasons: ReasonCounts, remedies: readonly Remedy[]): string {

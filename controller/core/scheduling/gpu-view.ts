@@ -5,6 +5,8 @@ import { sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { addUnits, noUnits, profileUnits, type SliceUnits, wholeUnits } from '@astrago/shared/domain/units';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ObservedGpu } from '../cluster/observed.ts';
+import type { DeviceShare } from '../cluster/records.ts';
+import { partOfUnits, roundUnits, shareMilli } from '../cluster/share.ts';
 
 export interface GpuView {
   readonly gpu: ObservedGpu;
@@ -13,6 +15,8 @@ export interface GpuView {
   readonly heldWhole: boolean;
   /** Slices that allocations hold; they never move. */
   readonly held: readonly WantedSlice[];
+  /** Shares that allocations hold. */
+  readonly shares: readonly DeviceShare[];
   /** Slices of the ordered layout that nobody holds. */
   readonly free: readonly WantedSlice[];
   /** Why it is not recut, whatever would fit then; absent where it may be. */
@@ -23,29 +27,23 @@ export interface GpuView {
 }
 
 export function viewGpu(cluster: Cluster, gpu: ObservedGpu): GpuView {
-  const held: WantedSlice[] = [];
-  let heldWhole = false;
-  for (const allocation of cluster.allocationsOnGpu(gpu.uuid)) {
-    for (const device of allocation.devices) {
-      if (device.gpu !== gpu.uuid) continue;
-      if (device.slice === undefined) heldWhole = true;
-      else held.push(device.slice);
-    }
-  }
+  const { whole, slices: held, shares } = cluster.useOf(gpu.node).ofGpu(gpu.uuid);
+  const heldWhole = whole > 0;
   const layout = cluster.layoutOf(gpu);
   const ordered = layout.kind === 'mig' ? layout.slices : [];
   const units = wholeUnits(gpu.grid);
-  const taken = heldWhole ? units : heldUnits(gpu.grid, held);
+  const taken = heldWhole ? units : addUnits(heldUnits(gpu.grid, held), sharedUnits(gpu, units, shares));
   return {
     gpu,
     grid: gpu.grid,
     heldWhole,
     held,
+    shares,
     free: heldWhole ? [] : ordered.filter((slice) => !held.some((other) => sameSlice(slice, other))),
     fixed: fixedBy(cluster, gpu),
     healthy: !gpu.conditions.some((condition) => keepsWorkAway(condition.kind)),
     units,
-    freeUnits: { compute: units.compute - taken.compute, memory: units.memory - taken.memory },
+    freeUnits: roundUnits({ compute: units.compute - taken.compute, memory: units.memory - taken.memory }),
   };
 }
 
@@ -57,6 +55,10 @@ function fixedBy(cluster: Cluster, gpu: ObservedGpu): GpuView['fixed'] {
 function heldUnits(grid: MigGrid | undefined, held: readonly WantedSlice[]): SliceUnits {
   if (grid === undefined) return noUnits;
   return held.reduce((sum, slice) => addUnits(sum, profileUnits(grid, slice.profile) ?? noUnits), noUnits);
+}
+
+function sharedUnits({ memoryMiB }: ObservedGpu, units: SliceUnits, shares: readonly DeviceShare[]): SliceUnits {
+  return shares.reduce((sum, share) => addUnits(sum, partOfUnits(units, shareMilli(share.milli, share.memoryMiB, memoryMiB))), noUnits);
 }
 
 /** Whether a model's name holds every word asked for: `h100`, `a100-sxm4-80gb`. */

@@ -38,7 +38,7 @@ export class Controller {
   readonly journal: Journal;
   readonly fleet: Fleet;
   readonly dispatcher: Dispatcher;
-  readonly waiting = new WaitingReasons();
+  readonly waiting: WaitingReasons;
   audit: { readonly checkedAtMs: number; readonly findings: readonly Finding[] } = { checkedAtMs: 0, findings: [] };
   auditRounds = 0;
   findingsSinceStart = 0;
@@ -51,6 +51,7 @@ export class Controller {
   constructor(deps: ControllerDeps) {
     this.#deps = deps;
     this.cluster = deps.cluster;
+    this.waiting = new WaitingReasons(deps.cluster);
     this.#sequence = loadInto(deps.cluster, deps.store);
     const { clock } = deps;
     this.journal = new Journal({
@@ -115,7 +116,7 @@ export class Controller {
   }
 
   async #scheduleRound(signal: AbortSignal): Promise<void> {
-    if (this.cluster.queuedCount === 0) return this.waiting.set({ binds: [], waiting: [] });
+    if (this.cluster.queuedCount === 0) return this.waiting.set({ binds: [], evictions: [], promotions: [], waiting: [] });
     await scheduleRound({
       journal: this.journal,
       waiting: this.waiting,

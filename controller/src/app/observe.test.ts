@@ -47,7 +47,7 @@ class PlacedBench implements Disposable {
   schedule(): Promise<void> {
     return scheduleRound({
       journal: this.journal,
-      waiting: new WaitingReasons(),
+      waiting: new WaitingReasons(this.cluster),
       nextAllocationId: this.#ids,
       nowMs: () => 100,
       onDecided: () => undefined,

@@ -1,22 +1,64 @@
 import type { WorkloadId } from '@astrago/shared/domain/ids';
+import { askFacts, askKey } from '#core/cluster/asked';
+import type { Cluster } from '#core/cluster/cluster';
+import type { WorkloadRecord } from '#core/cluster/records';
 import type { WaitingReason } from '#core/reason';
-import type { Decision } from '#core/scheduling/decision';
+import { primaryReason } from '#core/scheduling/census';
+import type { Decision, Obstacle } from '#core/scheduling/decision';
+import { reasonsOf } from '#core/scheduling/explain';
 
-/** Why each queued workload waits, as of the last look. Not durable: the next look says it again. */
+/** Asks beyond so many are not looked into when all are counted. */
+const countedMax = 64;
+
+/**
+ * Why each queued workload waits, as of the last look. Not durable: the next look says it again. A look only knows
+ * what stood in the way; the reason behind it is found when somebody wants to know.
+ */
 export class WaitingReasons {
-  #reasons: ReadonlyMap<WorkloadId, WaitingReason> = new Map();
+  readonly #cluster: Cluster;
+  #obstacles: ReadonlyMap<WorkloadId, Obstacle> = new Map();
+  /** By what is asked, as long as nothing changes. */
+  #known = new Map<string, WaitingReason>();
+  #knownAt = -1;
 
-  set(decision: Decision): void {
-    this.#reasons = new Map(decision.waiting.map(({ workload, reason }) => [workload, reason]));
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
   }
 
-  of(workload: WorkloadId): WaitingReason {
-    return this.#reasons.get(workload) ?? 'PendingEvaluation';
+  set(decision: Decision): void {
+    this.#obstacles = new Map(decision.waiting.map(({ workload, obstacle }) => [workload, obstacle]));
+  }
+
+  of(id: WorkloadId): WaitingReason {
+    const workload = this.#cluster.workloads.get(id);
+    const obstacle = this.#obstacles.get(id);
+    return workload === undefined || obstacle === undefined
+      ? 'PendingEvaluation'
+      : this.#find(workload, obstacle, Number.POSITIVE_INFINITY);
   }
 
   counts(): ReadonlyMap<WaitingReason, number> {
     const counts = new Map<WaitingReason, number>();
-    for (const reason of this.#reasons.values()) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    for (const [id, obstacle] of this.#obstacles) {
+      const workload = this.#cluster.workloads.get(id);
+      if (workload?.phase !== 'queued') continue;
+      const reason = this.#find(workload, obstacle, countedMax);
+      counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    }
     return counts;
+  }
+
+  #find(workload: WorkloadRecord, obstacle: Obstacle, knownMax: number): WaitingReason {
+    if (this.#knownAt !== this.#cluster.revision) {
+      this.#known = new Map();
+      this.#knownAt = this.#cluster.revision;
+    }
+    const key = `${obstacle}|${obstacle === 'limit' ? workload.workspace : ''}|${askKey(askFacts(workload))}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    if (this.#known.size >= knownMax) return 'PendingEvaluation';
+    const reason = primaryReason(reasonsOf(this.#cluster, workload, obstacle));
+    this.#known.set(key, reason);
+    return reason;
   }
 }

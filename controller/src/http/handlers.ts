@@ -131,7 +131,7 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
     getWorkload: ({ params, query }) => view(findWorkload(store, params.workload, query.workspace)),
     whyWorkload: ({ params, query }) => {
       const record = findWorkload(store, params.workload, query.workspace);
-      const answer = explain(cluster, record.id);
+      const answer = explain(cluster, record.id, deps.nowMs());
       if (answer !== undefined) {
         const { sentence, reason, counts, remedies } = answer;
         return { workload: record.name, phase: record.phase, sentence, reason, counts: [...counts], remedies: [...remedies] };

@@ -1,0 +1,158 @@
+// Workloads that start together or not at all.
+import type { Bay } from '../bays/bay.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { gangKey } from '../cluster/gangs.ts';
+import type { LocalityWish, WorkloadRecord } from '../cluster/records.ts';
+import type { Bind, Obstacle } from './decision.ts';
+import { isWithinNode } from './locality.ts';
+import type { Round } from './round.ts';
+
+/** What is looked at as one: a workload, or all queued members of a gang. */
+export interface QueuedUnit {
+  /** In the order of their submission; at least one. */
+  readonly members: readonly WorkloadRecord[];
+  /** So many of them start, or none does. */
+  readonly least: number;
+}
+
+export type UnitAnswer = { readonly kind: 'bound'; readonly binds: readonly Bind[] } | { readonly kind: 'no'; readonly obstacle: Obstacle };
+
+/**
+ * The queue in units. Once as many of a gang run as must, each further member is a unit of its own: it joins when there
+ * is room.
+ */
+export function unitsOf(cluster: Cluster, queue: readonly WorkloadRecord[]): readonly QueuedUnit[] {
+  const groups = Map.groupBy(queue, gangKey);
+  const units: QueuedUnit[] = [];
+  for (const [key, members] of groups) {
+    const [first] = members;
+    if (key === undefined || first?.gang === undefined) units.push(...members.map((member) => ({ members: [member], least: 1 })));
+    else {
+      const running = cluster.gangOf(first).filter(({ phase }) => phase === 'starting' || phase === 'running').length;
+      // Members that have ended are not waited for.
+      const least = Math.min(first.gang.least - running, members.length);
+      if (least <= 0) units.push(...members.map((member) => ({ members: [member], least: 1 })));
+      else units.push({ members, least });
+    }
+  }
+  return units;
+}
+
+/** Places a unit, or leaves the cluster as it was. */
+export function placeUnit(round: Round, { members, least }: QueuedUnit, allowed: ((bay: Bay) => boolean) | undefined): UnitAnswer {
+  const [first] = members;
+  if (first === undefined) return { kind: 'no', obstacle: 'room' };
+  if (first.gang === undefined) {
+    const answer = round.place(first, allowed);
+    return answer.kind === 'bound' ? { kind: 'bound', binds: [answer.bind] } : answer;
+  }
+  let obstacle: Obstacle = 'room';
+  for (const terms of termsOf(first.constraints?.together, first.constraints?.apart)) {
+    for (const domain of domainsFor(round, first, members.length, least, terms.together)) {
+      const answer = placeWithin(round, members, least, terms.apart, both(allowed, domain));
+      if (answer.kind === 'bound') return answer;
+      obstacle = answer.obstacle;
+    }
+  }
+  return { kind: 'no', obstacle };
+}
+
+interface Terms {
+  readonly together: readonly LocalityWish[];
+  readonly apart: LocalityWish | undefined;
+}
+
+/** All wishes first; then the preferred ones are given up, the last named first. */
+function termsOf(together: readonly LocalityWish[] = [], apart: LocalityWish | undefined): readonly Terms[] {
+  const across = together.filter((wish) => !isWithinNode(wish));
+  const terms: Terms[] = [{ together: across, apart }];
+  for (let kept = across.filter(({ required }) => !required).length - 1; kept >= 0; kept -= 1) {
+    let preferred = 0;
+    terms.push({ together: across.filter(({ required }) => required || preferred++ < kept), apart });
+  }
+  if (apart?.required === false) terms.push({ together: terms.at(-1)?.together ?? [], apart: undefined });
+  return terms;
+}
+
+type Accept = ((bay: Bay) => boolean) | undefined;
+
+function both(one: Accept, other: Accept): Accept {
+  if (one === undefined || other === undefined) return one ?? other;
+  return (bay) => one(bay) && other(bay);
+}
+
+/** The places that share a value on every level, the fullest that could have room first; everywhere where no level is named. */
+function domainsFor(
+  round: Round,
+  member: WorkloadRecord,
+  count: number,
+  least: number,
+  together: readonly LocalityWish[],
+): readonly Accept[] {
+  const levels = together.map(({ level }) => level);
+  if (levels.length === 0) return [undefined];
+  const { cluster, scheduler } = round;
+  const running = cluster.gangOf(member).filter(({ node, phase }) => node !== undefined && phase !== 'queued');
+  const taken = running[0]?.node === undefined ? undefined : domainOf(cluster, running[0].node, levels);
+  const wanted = member.ask.kind === 'whole' ? member.ask.count : 0;
+  const free = new Map<string, number>();
+  for (const bay of scheduler.bays.all()) {
+    const domain = domainOf(cluster, bay.node, levels);
+    if (domain !== undefined && (taken === undefined || taken === domain))
+      free.set(domain, (free.get(domain) ?? 0) + (wanted === 0 ? 0 : Math.floor(scheduler.bays.untouched(bay).length / wanted)));
+  }
+  return [...free]
+    .filter(([, places]) => wanted === 0 || places >= least)
+    .sort(([a, x], [b, y]) => Number(x < count) - Number(y < count) || x - y || (a < b ? -1 : 1))
+    .map(
+      ([domain]) =>
+        (bay: Bay) =>
+          domainOf(cluster, bay.node, levels) === domain,
+    );
+}
+
+/** `undefined` for a node that lacks one of the labels. */
+function domainOf(cluster: Cluster, node: Bay['node'], levels: readonly string[]): string | undefined {
+  const values = levels.map((level) => (level === 'node' ? node : cluster.nodes.get(node)?.labels?.[level]));
+  return values.includes(undefined) ? undefined : JSON.stringify(values);
+}
+
+function placeWithin(
+  round: Round,
+  members: readonly WorkloadRecord[],
+  least: number,
+  apart: LocalityWish | undefined,
+  accept: Accept,
+): UnitAnswer {
+  const { cluster } = round;
+  const mark = cluster.mark();
+  const binds: Bind[] = [];
+  const used = new Set<string>();
+  const placeOf = (node: Bay['node']): string | undefined => (apart === undefined ? undefined : domainOf(cluster, node, [apart.level]));
+  if (apart !== undefined && members[0] !== undefined) {
+    for (const { node } of cluster.gangOf(members[0])) {
+      const place = node === undefined ? undefined : placeOf(node);
+      if (place !== undefined) used.add(place);
+    }
+  }
+  const unused = (bay: Bay): boolean => {
+    const place = placeOf(bay.node);
+    return place !== undefined && !used.has(place);
+  };
+  let obstacle: Obstacle = 'room';
+  for (const [at, member] of members.entries()) {
+    // All that are needed, and some of the others missing: what is left may still be too few.
+    if (binds.length + members.length - at < least) break;
+    const answer = round.place(member, apart === undefined ? accept : both(accept, unused));
+    if (answer.kind === 'no') {
+      obstacle = answer.obstacle;
+      continue;
+    }
+    binds.push(answer.bind);
+    const place = placeOf(answer.bind.placement.node);
+    if (place !== undefined) used.add(place);
+  }
+  if (binds.length >= least && binds.length > 0) return { kind: 'bound', binds };
+  round.undoTo(mark);
+  return { kind: 'no', obstacle };
+}

@@ -1,0 +1,100 @@
+import type { AllocationId } from '@astrago/shared/domain/ids';
+import type { AskVariant } from '../bays/ask-variants.ts';
+import type { Bay } from '../bays/bay.ts';
+import { askFacts, askKey } from '../cluster/asked.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
+import { type Admission, admit } from './admission.ts';
+import type { Bind, Obstacle } from './decision.ts';
+import type { Scheduler } from './scheduler.ts';
+
+export interface RoundDeps {
+  readonly nextAllocationId: () => AllocationId;
+  /** Since the epoch. */
+  readonly nowMs: number;
+}
+
+export type Answer = { readonly kind: 'bound'; readonly bind: Bind } | { readonly kind: 'no'; readonly obstacle: Obstacle };
+
+/**
+ * One look at the queue. Binds are tried on the cluster one after the other, so that each sees the ones before; whoever
+ * began the round undoes them.
+ */
+export class Round {
+  readonly scheduler: Scheduler;
+  readonly nowMs: number;
+  readonly #nextAllocationId: () => AllocationId;
+  /** Asks without room, and when that was found, as a mark of the cluster: a round only takes room away. */
+  readonly #withoutRoom = new Map<string, number>();
+
+  constructor(scheduler: Scheduler, { nextAllocationId, nowMs }: RoundDeps) {
+    this.scheduler = scheduler;
+    this.#nextAllocationId = nextAllocationId;
+    this.nowMs = nowMs;
+  }
+
+  get cluster(): Cluster {
+    return this.scheduler.cluster;
+  }
+
+  /** @param accept bays that it may go to; all where it is absent. */
+  place(workload: WorkloadRecord, accept?: (bay: Bay) => boolean): Answer {
+    const key = askKey(askFacts(workload)) + closenessOf(workload);
+    if (accept === undefined && this.#withoutRoom.has(key)) return { kind: 'no', obstacle: 'room' };
+    const variants = this.scheduler.variantsOf(workload);
+    const admitted: AskVariant[] = [];
+    let refusal: Obstacle = 'room';
+    const admissions = new Map<AskVariant, Admission>();
+    for (const variant of variants) {
+      const admission = admit(this.cluster, workload, variant);
+      admissions.set(variant, admission);
+      if (admission.kind === 'refused') refusal = admission.obstacle;
+      else admitted.push(variant);
+    }
+    const found = admitted.length === 0 ? undefined : this.scheduler.find(workload, admitted, accept);
+    if (found === undefined) {
+      if (admitted.length === variants.length && accept === undefined) this.#withoutRoom.set(key, this.cluster.mark());
+      return { kind: 'no', obstacle: admitted.length === 0 ? refusal : 'room' };
+    }
+    const bind: Bind = {
+      workload: workload.id,
+      allocation: this.#nextAllocationId(),
+      placement: this.scheduler.placementOf(workload, found),
+      borrowed: admissions.get(found.variant)?.kind === 'borrowing',
+    };
+    applyBind(this.cluster, workload, bind, this.nowMs);
+    return { kind: 'bound', bind };
+  }
+
+  /** Gives back what was bound since the mark. */
+  undoTo(mark: number): void {
+    this.cluster.undoTo(mark);
+    for (const [key, at] of this.#withoutRoom) if (at > mark) this.#withoutRoom.delete(key);
+  }
+}
+
+function closenessOf({ constraints }: WorkloadRecord): string {
+  return constraints?.together === undefined ? '' : JSON.stringify(constraints.together);
+}
+
+/** Orders the layouts and makes the allocation; the workload's own record is the lifecycle's to change. */
+export function applyBind(cluster: Pick<Cluster, 'apply'>, workload: WorkloadRecord, bind: Bind, nowMs: number): void {
+  for (const record of bind.placement.layouts) cluster.apply({ kind: 'layout', record });
+  cluster.apply({ kind: 'allocation', record: allocationOf(workload, bind, nowMs) });
+}
+
+function allocationOf(workload: WorkloadRecord, { allocation, placement, borrowed }: Bind, nowMs: number): AllocationRecord {
+  return {
+    id: allocation,
+    workload: workload.id,
+    workspace: workload.workspace,
+    node: placement.node,
+    devices: placement.devices,
+    units: placement.units,
+    cpuMilli: workload.cpuMilli,
+    memoryMiB: workload.memoryMiB,
+    intent: 'run',
+    ...(borrowed ? { borrowed } : {}),
+    placedAtMs: nowMs,
+  };
+}

@@ -96,7 +96,12 @@ export class Bays {
     let best: Found | undefined;
     for (const variant of variants) {
       if (best !== undefined && variant.tier > best.variant.tier) continue;
-      const placement = accept === undefined ? index.find(variant.ask) : index.findWhere(variant.ask, (rank) => accept(this.#at(rank)));
+      // Mostly the best one is accepted, and found at once.
+      const top = index.find(variant.ask);
+      const placement =
+        accept === undefined || top === undefined || accept(this.#at(top.node))
+          ? top
+          : index.findWhere(variant.ask, (rank) => accept(this.#at(rank)));
       if (placement === undefined) continue;
       const isBetter = best === undefined || variant.tier < best.variant.tier || placement.score > best.placement.score;
       if (isBetter) best = { bay: this.#at(placement.node), variant, placement };
@@ -107,6 +112,12 @@ export class Bays {
   /** GPUs of a bay that nothing is held of. */
   untouched({ gpus, kind }: Bay): readonly ObservedGpu[] {
     return gpus.filter((gpu) => openMilli(this.#cluster, gpu, kind) === 1000);
+  }
+
+  /** Bays that could meet an ask if nothing were held of them. */
+  eligible(variants: readonly AskVariant[]): readonly Bay[] {
+    const pools = new Set(variants.flatMap(({ ask }) => [...(ask.pools ?? [])]));
+    return this.#bays.filter((_, rank) => pools.has(this.#index?.shapeOf(rank).pool ?? 0));
   }
 
   /** All bays, in the fixed order. */

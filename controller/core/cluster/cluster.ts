@@ -36,9 +36,12 @@ export class Cluster {
   readonly asked = new Asked();
 
   readonly #queued = new Set<WorkloadId>();
+  /** Workloads that were stopped to make room, and run or queue again. */
+  readonly #evicted = new Set<WorkloadId>();
   readonly #gangs = new Map<string, Set<WorkloadId>>();
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();
   readonly #allocationsByGpu = new Map<GpuUuid, Set<AllocationId>>();
+  readonly #allocationsByWorkload = new Map<WorkloadId, Set<AllocationId>>();
   readonly #allocationsByNode = new Map<NodeName, Set<AllocationId>>();
   readonly #usedByWorkspace = new Map<WorkspaceName, SliceUnits>();
   readonly #uses = new Map<NodeName, NodeUse>();
@@ -95,6 +98,11 @@ export class Cluster {
     return [...(this.#gangs.get(key) ?? [])].map((id) => this.#require(id)).sort((a, b) => a.sequence - b.sequence);
   }
 
+  /** Live workloads that made room for others at some time, or are about to. */
+  evicted(): readonly WorkloadRecord[] {
+    return [...this.#evicted].map((id) => this.#require(id));
+  }
+
   get queuedCount(): number {
     return this.#queued.size;
   }
@@ -114,6 +122,11 @@ export class Cluster {
 
   allocationsOnNode(node: NodeName): readonly AllocationRecord[] {
     return this.#resolve(this.#allocationsByNode.get(node));
+  }
+
+  /** Of one workload: its own, and one that is still ending. */
+  allocationsOf(workload: WorkloadId): readonly AllocationRecord[] {
+    return this.#resolve(this.#allocationsByWorkload.get(workload));
   }
 
   /** What is held of a node. */
@@ -211,6 +224,8 @@ export class Cluster {
     // An ended workload without an allocation has nothing left to decide about.
     const live = next === undefined || hasEnded(next.phase) ? undefined : next;
     set(this.workloads, id, live);
+    if (live?.eviction === undefined) this.#evicted.delete(id);
+    else this.#evicted.add(id);
     const left = before === undefined ? undefined : gangKey(before);
     const joined = live === undefined ? undefined : gangKey(live);
     if (left !== undefined) toggle(this.#gangs, left, id, false);
@@ -230,6 +245,7 @@ export class Cluster {
   #index(record: AllocationRecord, add: boolean): void {
     for (const { gpu } of record.devices) toggle(this.#allocationsByGpu, gpu, record.id, add);
     toggle(this.#allocationsByNode, record.node, record.id, add);
+    toggle(this.#allocationsByWorkload, record.workload, record.id, add);
     const use = this.#uses.get(record.node) ?? new NodeUse();
     this.#uses.set(record.node, use);
     if (add) use.add(record);

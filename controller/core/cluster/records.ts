@@ -103,6 +103,8 @@ export interface Eviction {
   readonly cause: 'reclaimed' | 'preempted' | 'moved';
   /** For whom. */
   readonly beneficiary: WorkloadId;
+  /** Where room is made, which is kept for the beneficiary as long as it waits. */
+  readonly node: NodeName;
   readonly atMs: number;
   /** How often this happened to it. */
   readonly count: number;

@@ -25,6 +25,7 @@ export interface Evict {
   readonly allocation: AllocationId;
   readonly cause: Eviction['cause'];
   readonly beneficiary: WorkloadId;
+  readonly node: NodeName;
 }
 
 /** What stood in the way, as far as a decision needs to know. Why in full, with counts, is what `explain` finds. */

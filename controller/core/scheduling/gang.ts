@@ -6,6 +6,7 @@ import type { LocalityWish, WorkloadRecord } from '../cluster/records.ts';
 import type { Bind, Obstacle } from './decision.ts';
 import { isWithinNode } from './locality.ts';
 import type { Round } from './round.ts';
+import { type Scope, within } from './scope.ts';
 
 /** What is looked at as one: a workload, or all queued members of a gang. */
 export interface QueuedUnit {
@@ -39,17 +40,17 @@ export function unitsOf(cluster: Cluster, queue: readonly WorkloadRecord[]): rea
 }
 
 /** Places a unit, or leaves the cluster as it was. */
-export function placeUnit(round: Round, { members, least }: QueuedUnit, allowed: ((bay: Bay) => boolean) | undefined): UnitAnswer {
+export function placeUnit(round: Round, { members, least }: QueuedUnit, scope: Scope | undefined): UnitAnswer {
   const [first] = members;
   if (first === undefined) return { kind: 'no', obstacle: 'room' };
   if (first.gang === undefined) {
-    const answer = round.place(first, allowed);
+    const answer = round.place(first, scope);
     return answer.kind === 'bound' ? { kind: 'bound', binds: [answer.bind] } : answer;
   }
   let obstacle: Obstacle = 'room';
   for (const terms of termsOf(first.constraints?.together, first.constraints?.apart)) {
     for (const domain of domainsFor(round, first, members.length, least, terms.together)) {
-      const answer = placeWithin(round, members, least, terms.apart, both(allowed, domain));
+      const answer = placeWithin(round, members, least, terms.apart, within(scope, domain));
       if (answer.kind === 'bound') return answer;
       obstacle = answer.obstacle;
     }
@@ -74,13 +75,6 @@ function termsOf(together: readonly LocalityWish[] = [], apart: LocalityWish | u
   return terms;
 }
 
-type Accept = ((bay: Bay) => boolean) | undefined;
-
-function both(one: Accept, other: Accept): Accept {
-  if (one === undefined || other === undefined) return one ?? other;
-  return (bay) => one(bay) && other(bay);
-}
-
 /** The places that share a value on every level, the fullest that could have room first; everywhere where no level is named. */
 function domainsFor(
   round: Round,
@@ -88,7 +82,7 @@ function domainsFor(
   count: number,
   least: number,
   together: readonly LocalityWish[],
-): readonly Accept[] {
+): readonly (Scope | undefined)[] {
   const levels = together.map(({ level }) => level);
   if (levels.length === 0) return [undefined];
   const { cluster, scheduler } = round;
@@ -104,11 +98,7 @@ function domainsFor(
   return [...free]
     .filter(([, places]) => wanted === 0 || places >= least)
     .sort(([a, x], [b, y]) => Number(x < count) - Number(y < count) || x - y || (a < b ? -1 : 1))
-    .map(
-      ([domain]) =>
-        (bay: Bay) =>
-          domainOf(cluster, bay.node, levels) === domain,
-    );
+    .map(([domain]): Scope => ({ name: domain, accepts: ({ node }) => domainOf(cluster, node, levels) === domain }));
 }
 
 /** `undefined` for a node that lacks one of the labels. */
@@ -122,7 +112,7 @@ function placeWithin(
   members: readonly WorkloadRecord[],
   least: number,
   apart: LocalityWish | undefined,
-  accept: Accept,
+  scope: Scope | undefined,
 ): UnitAnswer {
   const { cluster } = round;
   const mark = cluster.mark();
@@ -135,15 +125,18 @@ function placeWithin(
       if (place !== undefined) used.add(place);
     }
   }
-  const unused = (bay: Bay): boolean => {
-    const place = placeOf(bay.node);
-    return place !== undefined && !used.has(place);
+  const unused: Scope = {
+    name: undefined,
+    accepts: ({ node }) => {
+      const place = placeOf(node);
+      return place !== undefined && !used.has(place);
+    },
   };
   let obstacle: Obstacle = 'room';
   for (const [at, member] of members.entries()) {
     // All that are needed, and some of the others missing: what is left may still be too few.
     if (binds.length + members.length - at < least) break;
-    const answer = round.place(member, apart === undefined ? accept : both(accept, unused));
+    const answer = round.place(member, apart === undefined ? scope : within(scope, unused));
     if (answer.kind === 'no') {
       obstacle = answer.obstacle;
       continue;

@@ -1,12 +1,13 @@
-import type { AllocationId } from '@astrago/shared/domain/ids';
+import type { AllocationId, NodeName } from '@astrago/shared/domain/ids';
+import { wholeUnits } from '@astrago/shared/domain/units';
 import type { AskVariant } from '../bays/ask-variants.ts';
-import type { Bay } from '../bays/bay.ts';
 import { askFacts, askKey } from '../cluster/asked.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
 import { type Admission, admit } from './admission.ts';
 import type { Bind, Obstacle } from './decision.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { Scope } from './scope.ts';
 
 export interface RoundDeps {
   readonly nextAllocationId: () => AllocationId;
@@ -37,10 +38,11 @@ export class Round {
     return this.scheduler.cluster;
   }
 
-  /** @param accept bays that it may go to; all where it is absent. */
-  place(workload: WorkloadRecord, accept?: (bay: Bay) => boolean): Answer {
-    const key = askKey(askFacts(workload)) + closenessOf(workload);
-    if (accept === undefined && this.#withoutRoom.has(key)) return { kind: 'no', obstacle: 'room' };
+  /** @param scope bays that it may go to; all where it is absent. */
+  place(workload: WorkloadRecord, scope?: Scope): Answer {
+    const isRemembered = scope === undefined || scope.name !== undefined;
+    const key = isRemembered ? `${askKey(askFacts(workload))}${closenessOf(workload)}|${scope?.name ?? ''}` : '';
+    if (this.#withoutRoom.has(key)) return { kind: 'no', obstacle: 'room' };
     const variants = this.scheduler.variantsOf(workload);
     const admitted: AskVariant[] = [];
     let refusal: Obstacle = 'room';
@@ -51,9 +53,9 @@ export class Round {
       if (admission.kind === 'refused') refusal = admission.obstacle;
       else admitted.push(variant);
     }
-    const found = admitted.length === 0 ? undefined : this.scheduler.find(workload, admitted, accept);
+    const found = admitted.length === 0 ? undefined : this.scheduler.find(workload, admitted, scope?.accepts);
     if (found === undefined) {
-      if (admitted.length === variants.length && accept === undefined) this.#withoutRoom.set(key, this.cluster.mark());
+      if (admitted.length === variants.length && isRemembered) this.#withoutRoom.set(key, this.cluster.mark());
       return { kind: 'no', obstacle: admitted.length === 0 ? refusal : 'room' };
     }
     const bind: Bind = {
@@ -64,6 +66,25 @@ export class Round {
     };
     applyBind(this.cluster, workload, bind, this.nowMs);
     return { kind: 'bound', bind };
+  }
+
+  /** The same round for a trial, in which things may be given back: it knows of nothing that has no room. */
+  afresh(): Round {
+    return new Round(this.scheduler, { nextAllocationId: this.#nextAllocationId, nowMs: this.nowMs });
+  }
+
+  /** Whether there is a place; then it is taken. */
+  tryPlace(workload: WorkloadRecord, scope?: Scope): boolean {
+    return this.place(workload, scope).kind === 'bound';
+  }
+
+  /** Memory slices of a node's GPUs that nothing is held of, whatever shape they have. */
+  freeMemoryUnits(node: NodeName): number {
+    const { cluster } = this;
+    let free = 0;
+    for (const gpu of cluster.observed.get(node)?.gpus ?? []) free += wholeUnits(gpu.grid).memory;
+    for (const { units } of cluster.allocationsOnNode(node)) free -= units.memory;
+    return free;
   }
 
   /** Gives back what was bound since the mark. */

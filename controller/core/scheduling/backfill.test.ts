@@ -1,0 +1,93 @@
+import type { WorkloadId } from '@astrago/shared/domain/ids';
+import { describe, expect, it } from 'vitest';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { WorkloadRecord } from '../cluster/records.ts';
+import { allocationIds, h100, sampleCluster, sampleWorkload, whole } from '../cluster/sample-cluster.ts';
+import { stepWorkload } from '../workload.ts';
+import { decide } from './decide.ts';
+import type { Decision } from './decision.ts';
+import { applyBind } from './round.ts';
+
+const minute = 60_000;
+const nextAllocationId = allocationIds();
+
+function submit(cluster: Cluster, ...workloads: readonly WorkloadRecord[]): void {
+  for (const record of workloads) cluster.apply({ kind: 'workload', record });
+  cluster.keep();
+}
+
+function look(cluster: Cluster, nowMs: number): Decision {
+  const decision = decide(cluster, { nextAllocationId, nowMs });
+  for (const bind of decision.binds) {
+    const workload = cluster.workloads.get(bind.workload);
+    if (workload === undefined) throw new Error('bound work exists');
+    applyBind(cluster, workload, bind, nowMs);
+    const { allocation, placement } = bind;
+    cluster.apply({ kind: 'workload', record: stepWorkload(workload, { kind: 'bound', allocation, placement, atMs: nowMs }) });
+  }
+  cluster.keep();
+  return decision;
+}
+
+function names({ binds }: Decision, cluster: Cluster): readonly (string | undefined)[] {
+  return binds.map(({ workload }) => cluster.workloads.get(workload)?.name);
+}
+
+function obstacleOf({ waiting }: Decision, id: WorkloadId): string | undefined {
+  return waiting.find(({ workload }) => workload === id)?.obstacle;
+}
+
+describe('work whose end is known', () => {
+  it('lets what ends in time run before a large ask, and nothing else', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100, h100, h100, h100] }]);
+    submit(cluster, sampleWorkload(1, whole(3), { expectedSeconds: 3600 }));
+    look(cluster, 0);
+    const large = sampleWorkload(2, whole(4));
+    const short = sampleWorkload(5, whole(1), { expectedSeconds: 1800 });
+    const long = sampleWorkload(3, whole(1), { expectedSeconds: 7200 });
+    const unknown = sampleWorkload(4, whole(1));
+    submit(cluster, large, long, unknown, short);
+
+    const decision = look(cluster, minute);
+
+    expect(names(decision, cluster)).toEqual([short.name]);
+    expect(obstacleOf(decision, large.id)).toBe('room');
+    expect(obstacleOf(decision, long.id)).toBe('kept');
+    expect(obstacleOf(decision, unknown.id)).toBe('kept');
+  });
+
+  it('leaves to others what the large ask will not need', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100, h100, h100, h100] }]);
+    submit(cluster, sampleWorkload(1, whole(3), { expectedSeconds: 3600 }));
+    look(cluster, 0);
+    const large = sampleWorkload(2, whole(3));
+    const long = sampleWorkload(3, whole(1));
+    submit(cluster, large, long);
+
+    expect(names(look(cluster, minute), cluster)).toEqual([long.name]);
+  });
+});
+
+describe('work whose end is not known', () => {
+  it('does not starve a large ask for ever: after half an hour a node is kept for it', () => {
+    const cluster = sampleCluster([
+      { name: 'a', gpus: [h100, h100] },
+      { name: 'b', gpus: [h100, h100] },
+    ]);
+    submit(cluster, sampleWorkload(1, whole(1)), sampleWorkload(2, whole(2)));
+    look(cluster, 0);
+    const large = sampleWorkload(3, whole(2), { submittedAtMs: 0 });
+    submit(cluster, large, sampleWorkload(4, whole(1)));
+
+    expect(names(look(cluster, 10 * minute), cluster)).toEqual(['w4']);
+    const [first] = [...cluster.allocations.values()].filter(({ node }) => node === 'a');
+    if (first === undefined) throw new Error('something runs there');
+    cluster.apply({ kind: 'allocation-released', id: first.id });
+    submit(cluster, sampleWorkload(5, whole(1)));
+
+    const decision = look(cluster, 31 * minute);
+
+    expect(decision.binds).toEqual([]);
+    expect(obstacleOf(decision, sampleWorkload(5, whole(1)).id)).toBe('kept');
+  });
+});

@@ -1,0 +1,180 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { WorkloadRecord } from '../cluster/records.ts';
+import { allocationIds, h100, sampleCluster, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
+import { stepWorkload } from '../workload.ts';
+import { decide } from './decide.ts';
+import type { Decision } from './decision.ts';
+import { applyBind } from './round.ts';
+
+const later = 10 * 60_000;
+const restartable = { interruptible: 'restart' } as const;
+const nextAllocationId = allocationIds();
+
+function submit(cluster: Cluster, ...workloads: readonly WorkloadRecord[]): void {
+  for (const record of workloads) cluster.apply({ kind: 'workload', record });
+  cluster.keep();
+}
+
+function look(cluster: Cluster, nowMs: number): Decision {
+  const decision = decide(cluster, { nextAllocationId, nowMs });
+  for (const bind of decision.binds) {
+    const workload = cluster.workloads.get(bind.workload);
+    if (workload === undefined) throw new Error('bound work exists');
+    applyBind(cluster, workload, bind, nowMs);
+    const { allocation, placement } = bind;
+    cluster.apply({ kind: 'workload', record: stepWorkload(workload, { kind: 'bound', allocation, placement, atMs: nowMs }) });
+  }
+  cluster.keep();
+  return decision;
+}
+
+/** What the agent and the lifecycle make of it: the victim is gone and queues again. */
+function carryOut(cluster: Cluster, { evictions }: Decision, nowMs: number): void {
+  for (const { workload: id, allocation, cause, beneficiary, node } of evictions) {
+    const workload = cluster.workloads.get(id);
+    if (workload === undefined) throw new Error('a victim exists');
+    const count = (workload.eviction?.count ?? 0) + 1;
+    cluster.apply({ kind: 'allocation-released', id: allocation });
+    cluster.apply({
+      kind: 'workload',
+      record: { ...workload, phase: 'queued', eviction: { cause, beneficiary, node, atMs: nowMs, count } },
+    });
+  }
+  cluster.keep();
+}
+
+describe('preemption', () => {
+  it('stops the least that lets higher priority of the workspace start, the youngest of the lowest priority', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100, h100] }]);
+    submit(cluster, sampleWorkload(1, whole(1), restartable));
+    look(cluster, 0);
+    submit(cluster, sampleWorkload(2, whole(1), restartable));
+    look(cluster, 1000);
+    const urgent = sampleWorkload(3, whole(1), { priority: 5 });
+    submit(cluster, urgent);
+
+    const decision = look(cluster, later);
+
+    expect(decision.evictions).toMatchObject([{ workload: sampleWorkload(2, whole(1)).id, cause: 'preempted', beneficiary: urgent.id }]);
+    expect(decision.waiting).toEqual([{ workload: urgent.id, obstacle: 'evicting' }]);
+  });
+
+  it('gives what was freed to the one it was freed for, and stops nobody again', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
+    submit(cluster, sampleWorkload(1, whole(1), restartable));
+    look(cluster, 0);
+    const urgent = sampleWorkload(3, whole(1), { priority: 5 });
+    submit(cluster, urgent);
+    const first = look(cluster, later);
+    carryOut(cluster, first, later);
+    submit(cluster, sampleWorkload(4, whole(1), { priority: 9 }));
+
+    const second = look(cluster, later + 1000);
+
+    expect(second.binds.map(({ workload }) => workload)).toEqual([urgent.id]);
+    expect(second.evictions).toEqual([]);
+  });
+
+  it('leaves alone what may not be interrupted, has only just begun, or is as important', () => {
+    for (const victim of [{}, { ...restartable, priority: 5 }] as const) {
+      const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
+      submit(cluster, sampleWorkload(1, whole(1), victim));
+      look(cluster, 0);
+      submit(cluster, sampleWorkload(2, whole(1), { priority: 5 }));
+      expect(look(cluster, later).evictions).toEqual([]);
+    }
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
+    submit(cluster, sampleWorkload(1, whole(1), restartable));
+    look(cluster, 0);
+    submit(cluster, sampleWorkload(2, whole(1), { priority: 5 }));
+    expect(look(cluster, 30_000).evictions).toEqual([]);
+  });
+
+  it('stops nobody where that would not be enough', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100, h100] }]);
+    submit(cluster, sampleWorkload(1, whole(1), restartable), sampleWorkload(2, whole(1)));
+    look(cluster, 0);
+    submit(cluster, sampleWorkload(3, whole(2), { priority: 5 }));
+    expect(look(cluster, later).evictions).toEqual([]);
+  });
+
+  it('prefers victims that are together no more than what is asked for', () => {
+    const cluster = sampleCluster([
+      { name: 'a', gpus: [h100, h100] },
+      { name: 'b', gpus: [h100, h100] },
+    ]);
+    submit(cluster, sampleWorkload(1, whole(1), restartable), sampleWorkload(2, whole(1), restartable));
+    look(cluster, 0);
+    submit(cluster, sampleWorkload(3, whole(2), restartable));
+    look(cluster, 1000);
+    submit(cluster, sampleWorkload(4, whole(1), { priority: 5 }));
+
+    const [victim, ...others] = look(cluster, later).evictions;
+
+    expect(others).toEqual([]);
+    expect(victim?.workload).not.toBe(sampleWorkload(3, whole(2)).id);
+  });
+
+  it('makes room for a gang on several nodes, or for none of it', () => {
+    const cluster = sampleCluster([
+      { name: 'a', gpus: [h100] },
+      { name: 'b', gpus: [h100] },
+    ]);
+    submit(cluster, sampleWorkload(1, whole(1), restartable), sampleWorkload(2, whole(1), restartable));
+    look(cluster, 0);
+    const gang = { name: 'g', least: 2, members: 2 };
+    submit(cluster, sampleWorkload(3, whole(1), { priority: 5, gang }), sampleWorkload(4, whole(1), { priority: 5, gang }));
+    expect(look(cluster, later).evictions).toHaveLength(2);
+
+    const pinned = sampleCluster([
+      { name: 'a', gpus: [h100] },
+      { name: 'b', gpus: [h100] },
+    ]);
+    submit(pinned, sampleWorkload(1, whole(1), restartable), sampleWorkload(2, whole(1)));
+    look(pinned, 0);
+    submit(pinned, sampleWorkload(3, whole(1), { priority: 5, gang }), sampleWorkload(4, whole(1), { priority: 5, gang }));
+    expect(look(pinned, later).evictions).toEqual([]);
+  });
+
+  it('is never in vain: who was made room for starts in the round after, and without any one victim it would not', () => {
+    const job = fc.record({
+      ask: fc.oneof(fc.integer({ min: 1, max: 2 }).map(whole), fc.constantFrom('1g.10gb', '2g.20gb', '3g.40gb').map(slice)),
+      priority: fc.integer({ min: 0, max: 2 }),
+      restartable: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(job, { minLength: 1, maxLength: 14 }), job, (jobs, claimant) => {
+        const cluster = sampleCluster([
+          { name: 'a', gpus: [h100, h100] },
+          { name: 'b', gpus: [h100] },
+        ]);
+        jobs.forEach(({ ask, priority, restartable: may }, at) => {
+          submit(cluster, sampleWorkload(at, ask, { priority, ...(may ? restartable : {}) }));
+          look(cluster, at);
+        });
+        // Only the claimant is left to wait.
+        for (const { id } of cluster.queue()) {
+          const record = cluster.workloads.get(id);
+          if (record !== undefined) cluster.apply({ kind: 'workload', record: { ...record, phase: 'cancelled' } });
+        }
+        const urgent = sampleWorkload(99, claimant.ask, { priority: 3 });
+        submit(cluster, urgent);
+        const decision = look(cluster, later);
+        if (decision.evictions.length === 0) return;
+        for (const spared of decision.evictions) {
+          const without = { ...decision, evictions: decision.evictions.filter((one) => one !== spared) };
+          const binds = cluster.attempt(() => {
+            for (const { allocation } of without.evictions) cluster.apply({ kind: 'allocation-released', id: allocation });
+            return decide(cluster, { nextAllocationId, nowMs: 0 }).binds;
+          });
+          expect(binds).toEqual([]);
+        }
+        carryOut(cluster, decision, later);
+        expect(look(cluster, later + 1).binds.map(({ workload }) => workload)).toContain(urgent.id);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});

@@ -15,6 +15,8 @@ export type WorkloadId = Id<'Workload'>;
 export type AllocationId = Id<'Allocation'>;
 /** A team's place; a DNS label. */
 export type WorkspaceName = Id<'Workspace'>;
+/** What an admin calls nodes that are kept for a workspace for a time; a DNS label. */
+export type ReservationName = Id<'Reservation'>;
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const dnsName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
@@ -35,6 +37,10 @@ export function parseWorkloadName(text: string): WorkloadName | undefined {
 
 export function parseWorkspaceName(text: string): WorkspaceName | undefined {
   return label.test(text) ? (text as WorkspaceName) : undefined;
+}
+
+export function parseReservationName(text: string): ReservationName | undefined {
+  return label.test(text) ? (text as ReservationName) : undefined;
 }
 
 export function parseWorkloadId(text: string): WorkloadId | undefined {

@@ -1,4 +1,4 @@
-import type { AllocationId, GpuUuid, NodeName, WorkloadId, WorkspaceName } from '@astrago/shared/domain/ids';
+import type { AllocationId, GpuUuid, NodeName, ReservationName, WorkloadId, WorkspaceName } from '@astrago/shared/domain/ids';
 import { invariant } from '@astrago/shared/domain/invariant';
 import type { Layout } from '@astrago/shared/domain/mig/layout';
 import { addUnits, noUnits, type SliceUnits } from '@astrago/shared/domain/units';
@@ -12,6 +12,7 @@ import {
   hasEnded,
   type LayoutRecord,
   type NodeRecord,
+  type ReservationRecord,
   type WorkloadRecord,
   type WorkspaceRecord,
 } from './records.ts';
@@ -32,6 +33,7 @@ export class Cluster {
   readonly layouts = new Map<GpuUuid, LayoutRecord>();
   readonly nodes = new Map<NodeName, NodeRecord>();
   readonly workspaces = new Map<WorkspaceName, WorkspaceRecord>();
+  readonly reservations = new Map<ReservationName, ReservationRecord>();
   readonly observed = new Map<NodeName, ObservedNode>();
   readonly asked = new Asked();
 
@@ -182,6 +184,10 @@ export class Cluster {
         return this.#setNode(change.record.name, change.record);
       case 'workspace':
         return set(this.workspaces, change.record.name, change.record);
+      case 'reservation':
+        return set(this.reservations, change.record.name, change.record);
+      case 'reservation-cancelled':
+        return set(this.reservations, change.name, undefined);
       case 'observed-node':
         return this.#setObserved(change.node.name, change.node);
       case 'observed-node-gone':

@@ -1,5 +1,5 @@
 // What is durable: each record is one row, written whole. Everything else about a cluster is observed.
-import type { AllocationId, GpuUuid, NodeName, WorkloadId, WorkloadName, WorkspaceName } from '@astrago/shared/domain/ids';
+import type { AllocationId, GpuUuid, NodeName, ReservationName, WorkloadId, WorkloadName, WorkspaceName } from '@astrago/shared/domain/ids';
 import type { Layout } from '@astrago/shared/domain/mig/layout';
 import type { ProfileName } from '@astrago/shared/domain/mig/profile';
 import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
@@ -161,6 +161,15 @@ export interface NodeRecord {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** `key` or `key=value`: only work that tolerates each of them is placed there. */
   readonly taints?: readonly string[] | undefined;
+}
+
+/** Nodes that a workspace has for itself for a time. */
+export interface ReservationRecord {
+  readonly name: ReservationName;
+  readonly workspace: WorkspaceName;
+  readonly nodes: readonly NodeName[];
+  readonly fromMs: number;
+  readonly untilMs: number;
 }
 
 /** Workspaces form a tree: what a parent has is what its children share. */

@@ -1,4 +1,4 @@
-import type { WorkloadId } from '@astrago/shared/domain/ids';
+import type { NodeName, ReservationName, WorkloadId, WorkspaceName } from '@astrago/shared/domain/ids';
 import { describe, expect, it } from 'vitest';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { WorkloadRecord } from '../cluster/records.ts';
@@ -89,5 +89,50 @@ describe('work whose end is not known', () => {
 
     expect(decision.binds).toEqual([]);
     expect(obstacleOf(decision, sampleWorkload(5, whole(1)).id)).toBe('kept');
+  });
+});
+
+describe('nodes that are reserved for a workspace', () => {
+  const reserved = (fromMs: number): Cluster => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
+    cluster.apply({ kind: 'workspace', record: { name: 'team' as WorkspaceName, limit: { compute: undefined, memory: undefined } } });
+    const record = {
+      name: 'demo' as ReservationName,
+      workspace: 'team' as WorkspaceName,
+      nodes: ['a' as NodeName],
+      fromMs,
+      untilMs: fromMs + 60 * minute,
+    };
+    cluster.apply({ kind: 'reservation', record });
+    cluster.keep();
+    return cluster;
+  };
+
+  it('are kept from others that would not have ended before, and lent to those that may be interrupted', () => {
+    for (const [workload, isPlaced] of [
+      [sampleWorkload(1, whole(1)), false],
+      [sampleWorkload(1, whole(1), { expectedSeconds: 7200 }), false],
+      [sampleWorkload(1, whole(1), { expectedSeconds: 600 }), true],
+      [sampleWorkload(1, whole(1), { interruptible: 'restart' }), true],
+      [sampleWorkload(1, whole(1), { workspace: 'team' as WorkspaceName }), true],
+    ] as const) {
+      const cluster = reserved(60 * minute);
+      submit(cluster, workload);
+      expect(look(cluster, 0).binds).toHaveLength(isPlaced ? 1 : 0);
+    }
+  });
+
+  it('are given back when they are claimed, and free for all when the time is over', () => {
+    const cluster = reserved(60 * minute);
+    submit(cluster, sampleWorkload(1, whole(1), { interruptible: 'restart' }));
+    look(cluster, 0);
+    submit(cluster, sampleWorkload(2, whole(1), { workspace: 'team' as WorkspaceName }));
+    expect(look(cluster, 30 * minute).evictions).toEqual([]);
+    expect(look(cluster, 61 * minute).evictions).toMatchObject([{ workload: sampleWorkload(1, whole(1)).id, cause: 'reclaimed' }]);
+
+    const over = reserved(0);
+    submit(over, sampleWorkload(1, whole(1)));
+    expect(look(over, 30 * minute).binds).toEqual([]);
+    expect(look(over, 60 * minute).binds).toHaveLength(1);
   });
 });

@@ -20,7 +20,7 @@ const reservationsTriedMax = 3;
 export function decide(cluster: Cluster, deps: RoundDeps, scheduler: Scheduler = schedulerOf(cluster)): Decision {
   return cluster.attempt(() => {
     const round = new Round(scheduler, deps);
-    const holds = new Holds(cluster);
+    const holds = new Holds(cluster, deps.nowMs);
     const binds: Bind[] = [];
     const evictions: Evict[] = [];
     const waiting: Waiting[] = [];
@@ -64,7 +64,7 @@ function room(round: Round, unit: QueuedUnit, holds: Holds): readonly Evict[] {
   for (const { allocation, node } of made) {
     const record = cluster.allocations.get(allocation);
     if (record !== undefined) cluster.apply({ kind: 'allocation', record: { ...record, intent: 'stop' } });
-    holds.keep(node, { owner: ownerOf(first), fromMs: undefined, spareGpus: 0 });
+    holds.keep(node, { owner: ownerOf(first), fromMs: undefined, spareGpus: 0, lendsToInterruptible: false });
   }
   return made;
 }

@@ -7,12 +7,14 @@ import type { Bind } from './decision.ts';
 import type { Scope } from './scope.ts';
 
 export interface Hold {
-  /** See {@link ownerOf}. */
+  /** Of a workload see {@link ownerOf}; of a workspace its name. */
   readonly owner: string;
   /** Work that ends before may run there until then; absent: it is needed now. */
   readonly fromMs: number | undefined;
   /** GPUs of the node that the owner will not need. */
   readonly spareGpus: number;
+  /** Work that may be interrupted can run there meanwhile. */
+  readonly lendsToInterruptible: boolean;
 }
 
 /** Members of a gang keep nodes together. */
@@ -21,24 +23,30 @@ export function ownerOf(workload: Pick<WorkloadRecord, 'id' | 'workspace' | 'gan
 }
 
 export class Holds {
-  readonly #holds = new Map<NodeName, Hold>();
+  readonly #holds = new Map<NodeName, Hold[]>();
   /** Who waits for room that is being made. */
   readonly beneficiaries = new Set<string>();
 
-  /** What is kept for those for whom others were stopped. */
-  constructor(cluster: Cluster) {
+  /** What is kept for those for whom others were stopped, and what admins have reserved. */
+  constructor(cluster: Cluster, nowMs: number) {
     for (const { eviction } of cluster.evicted()) {
       const beneficiary = eviction === undefined ? undefined : cluster.workloads.get(eviction.beneficiary);
       if (eviction === undefined || beneficiary?.phase !== 'queued') continue;
       const owner = ownerOf(beneficiary);
       this.beneficiaries.add(owner);
-      this.keep(eviction.node, { owner, fromMs: undefined, spareGpus: 0 });
+      this.keep(eviction.node, { owner, fromMs: undefined, spareGpus: 0, lendsToInterruptible: false });
+    }
+    for (const { workspace, nodes, fromMs, untilMs } of cluster.reservations.values()) {
+      if (untilMs <= nowMs) continue;
+      const hold = { owner: workspace, fromMs: fromMs <= nowMs ? undefined : fromMs, spareGpus: 0, lendsToInterruptible: true };
+      for (const node of nodes) this.keep(node, hold);
     }
   }
 
-  /** Who came first keeps it. */
   keep(node: NodeName, hold: Hold): void {
-    if (!this.#holds.has(node)) this.#holds.set(node, hold);
+    const holds = this.#holds.get(node) ?? [];
+    this.#holds.set(node, holds);
+    if (!holds.some(({ owner, fromMs }) => owner === hold.owner && fromMs === hold.fromMs)) holds.push(hold);
   }
 
   /** Where a workload may go; `undefined` where nothing is kept from it. */
@@ -47,20 +55,24 @@ export class Holds {
     const owner = ownerOf(workload);
     const endsMs = workload.expectedSeconds === undefined ? undefined : nowMs + 1000 * workload.expectedSeconds;
     const gpus = workload.ask.kind === 'whole' ? workload.ask.count : workload.ask.kind === 'none' ? 0 : 1;
-    const isKept = ({ owner: other, fromMs, spareGpus }: Hold): boolean => {
-      if (owner === other || gpus <= spareGpus) return false;
-      return fromMs === undefined || endsMs === undefined || endsMs > fromMs;
+    const isKept = (hold: Hold): boolean => {
+      if (hold.owner === owner || hold.owner === workload.workspace || gpus <= hold.spareGpus) return false;
+      if (hold.lendsToInterruptible && workload.interruptible !== undefined) return false;
+      return hold.fromMs === undefined || endsMs === undefined || endsMs > hold.fromMs;
     };
-    const kept = new Set([...this.#holds].filter(([, hold]) => isKept(hold)).map(([node]) => node));
+    const kept = new Set([...this.#holds].filter(([, holds]) => holds.some(isKept)).map(([node]) => node));
     if (kept.size === 0) return undefined;
     return { name: [...kept].join(), accepts: ({ node }) => !kept.has(node) };
   }
 
   /** What was put on a node that is kept leaves less to spare. */
   took({ placement }: Bind): void {
-    const hold = this.#holds.get(placement.node);
-    if (hold === undefined) return;
+    const holds = this.#holds.get(placement.node);
+    if (holds === undefined) return;
     const gpus = new Set(placement.devices.map(({ gpu }) => gpu)).size;
-    this.#holds.set(placement.node, { ...hold, spareGpus: Math.max(0, hold.spareGpus - gpus) });
+    this.#holds.set(
+      placement.node,
+      holds.map((hold) => ({ ...hold, spareGpus: Math.max(0, hold.spareGpus - gpus) })),
+    );
   }
 }

@@ -36,7 +36,7 @@ export function reservationFor(round: Round, unit: QueuedUnit, scope: Scope | un
         // It has a place beside those that are waited for.
         const placed = cluster.allocationsOf(member.id)[0];
         if (placed === undefined) return undefined;
-        found.push({ node: placed.node, hold: { owner: ownerOf(first), fromMs: nowMs, spareGpus: 0 } });
+        found.push({ node: placed.node, hold: { owner: ownerOf(first), fromMs: nowMs, spareGpus: 0, lendsToInterruptible: false } });
         continue;
       }
       for (const { id } of opening.ending) cluster.apply({ kind: 'allocation-released', id });
@@ -45,7 +45,7 @@ export function reservationFor(round: Round, unit: QueuedUnit, scope: Scope | un
         .all()
         .filter(({ node }) => node === opening.node)
         .reduce((sum, bay) => sum + round.scheduler.bays.untouched(bay).length, 0);
-      found.push({ node: opening.node, hold: { owner: ownerOf(first), fromMs: opening.atMs, spareGpus } });
+      found.push({ node: opening.node, hold: { owner: ownerOf(first), fromMs: opening.atMs, spareGpus, lendsToInterruptible: false } });
     }
     return found;
   });

@@ -1,6 +1,7 @@
 // Who may be stopped for a workload, the best victims first.
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
 import type { Candidate } from './make-room.ts';
+import { reservedNodes } from './reserved-nodes.ts';
 import type { Round } from './round.ts';
 
 /** Work that has only just started is let run for a while: stopping it again at once would get nobody anywhere. */
@@ -8,13 +9,15 @@ const protectionMs = 60_000;
 
 export function candidatesFor(round: Round, claimant: WorkloadRecord): readonly Candidate[] {
   const { cluster } = round;
+  const own = reservedNodes(cluster, claimant.workspace, round.nowMs);
   const found: Candidate[] = [];
   for (const allocation of cluster.allocations.values()) {
     const workload = cluster.workloads.get(allocation.workload);
     if (workload === undefined || !mayBeStopped(workload, allocation, claimant, round.nowMs)) continue;
     if (allocation.workspace === claimant.workspace && workload.priority < claimant.priority)
       found.push({ allocation, cause: 'preempted' });
-    else if (allocation.borrowed === true && allocation.workspace !== claimant.workspace) found.push({ allocation, cause: 'reclaimed' });
+    else if (allocation.workspace !== claimant.workspace && (allocation.borrowed === true || own.has(allocation.node)))
+      found.push({ allocation, cause: 'reclaimed' });
   }
   const priorityOf = ({ allocation }: Candidate): number => cluster.workloads.get(allocation.workload)?.priority ?? 0;
   const placedAt = ({ allocation }: Candidate): number => allocation.placedAtMs ?? 0;

@@ -163,6 +163,7 @@ export class Controller {
 function loadInto(cluster: Cluster, store: Store): number {
   const loaded = store.load();
   for (const record of loaded.workspaces) cluster.apply({ kind: 'workspace', record });
+  for (const record of loaded.reservations) cluster.apply({ kind: 'reservation', record });
   for (const record of loaded.nodes) cluster.apply({ kind: 'node', record });
   for (const record of loaded.layouts) cluster.apply({ kind: 'layout', record });
   for (const record of loaded.workloads) cluster.apply({ kind: 'workload', record });

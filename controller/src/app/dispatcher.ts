@@ -91,6 +91,8 @@ export class Dispatcher {
       case 'node':
         return change.record.name;
       case 'workspace':
+      case 'reservation':
+      case 'reservation-cancelled':
         return undefined;
       default:
         return change satisfies never;

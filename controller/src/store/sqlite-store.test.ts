@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AllocationId, NodeName, WorkloadName, WorkspaceName } from '@astrago/shared/domain/ids';
+import type { AllocationId, NodeName, ReservationName, WorkloadName, WorkspaceName } from '@astrago/shared/domain/ids';
 import type { ProfileName } from '@astrago/shared/domain/mig/profile';
 import { describe, expect, it } from 'vitest';
 import type { Change } from '#core/cluster/change';
-import type { AllocationRecord, LayoutRecord, NodeRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { AllocationRecord, LayoutRecord, NodeRecord, ReservationRecord, WorkspaceRecord } from '#core/cluster/records';
 import { sampleGpuUuid, sampleWorkload, slice, whole } from '#core/cluster/sample-cluster';
 import { StoreUnavailable } from '../app/ports.ts';
 import { auditEntry, batch, OpenedStore, put } from '../testing/opened-store.ts';
@@ -30,6 +30,13 @@ const allocation: AllocationRecord = {
 const layout: LayoutRecord = { gpu, node: 'node-1' as NodeName, layout: { kind: 'mig', slices: [wanted] }, pinned: true };
 const node: NodeRecord = { name: 'node-1' as NodeName, address: '10.0.0.1:8000', cordoned: true, bootId: 'boot-1' };
 const workspace: WorkspaceRecord = { name: 'team-a' as WorkspaceName, limit: { compute: 7, memory: undefined } };
+const reservation: ReservationRecord = {
+  name: 'demo' as ReservationName,
+  workspace: workspace.name,
+  nodes: [node.name],
+  fromMs: 1,
+  untilMs: 2,
+};
 
 const oneOfEach: readonly Change[] = [
   put(workload),
@@ -37,6 +44,7 @@ const oneOfEach: readonly Change[] = [
   { kind: 'layout', record: layout },
   { kind: 'node', record: node },
   { kind: 'workspace', record: workspace },
+  { kind: 'reservation', record: reservation },
 ];
 
 describe('what was committed', () => {
@@ -52,6 +60,7 @@ describe('what was committed', () => {
       layouts: [layout],
       nodes: [node],
       workspaces: [workspace],
+      reservations: [reservation],
       sequence: 1,
     });
   });
@@ -64,13 +73,14 @@ describe('what was committed', () => {
       { kind: 'layout', record: { ...layout, pinned: false, layout: { kind: 'whole' } } },
       { kind: 'node', record: { ...node, cordoned: false } },
       { kind: 'workspace', record: { ...workspace, limit: { compute: undefined, memory: 8 } } },
+      { kind: 'reservation', record: { ...reservation, untilMs: 3 } },
     ] as const;
     opened.store.commit(batch(oneOfEach));
 
     opened.store.commit(batch(later));
 
-    const { workloads, allocations, layouts, nodes, workspaces } = opened.store.load();
-    expect([workloads, allocations, layouts, nodes, workspaces]).toEqual(later.map(({ record }) => [record]));
+    const { workloads, allocations, layouts, nodes, workspaces, reservations } = opened.store.load();
+    expect([workloads, allocations, layouts, nodes, workspaces, reservations]).toEqual(later.map(({ record }) => [record]));
   });
 
   it('is gone when it was released or forgotten', () => {
@@ -79,6 +89,7 @@ describe('what was committed', () => {
       batch([
         { kind: 'allocation', record: allocation },
         { kind: 'layout', record: layout },
+        { kind: 'reservation', record: reservation },
       ]),
     );
 
@@ -86,10 +97,11 @@ describe('what was committed', () => {
       batch([
         { kind: 'allocation-released', id: allocation.id },
         { kind: 'layout-forgotten', gpu },
+        { kind: 'reservation-cancelled', name: reservation.name },
       ]),
     );
 
-    expect(opened.store.load()).toMatchObject({ allocations: [], layouts: [] });
+    expect(opened.store.load()).toMatchObject({ allocations: [], layouts: [], reservations: [] });
   });
 
   it('keeps ended workloads out of the working set, and their sequence used', () => {

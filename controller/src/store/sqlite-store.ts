@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Change } from '#core/cluster/change';
-import type { AllocationRecord, LayoutRecord, NodeRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { AllocationRecord, LayoutRecord, NodeRecord, ReservationRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
 import {
   type AuditEntry,
   type Batch,
@@ -71,6 +71,7 @@ export class SqliteStore implements Store, TokenStore {
       layouts: records<LayoutRecord>('SELECT record FROM layouts'),
       nodes: records<NodeRecord>('SELECT record FROM nodes'),
       workspaces: records<WorkspaceRecord>('SELECT record FROM workspaces'),
+      reservations: records<ReservationRecord>('SELECT record FROM reservations'),
       sequence: top.sequence ?? 0,
     };
   }
@@ -224,6 +225,12 @@ export class SqliteStore implements Store, TokenStore {
         return;
       case 'workspace':
         this.#prepare('INSERT OR REPLACE INTO workspaces VALUES (?, ?)').run(change.record.name, JSON.stringify(change.record));
+        return;
+      case 'reservation':
+        this.#prepare('INSERT OR REPLACE INTO reservations VALUES (?, ?)').run(change.record.name, JSON.stringify(change.record));
+        return;
+      case 'reservation-cancelled':
+        this.#prepare('DELETE FROM reservations WHERE name = ?').run(change.name);
         return;
       default:
         change satisfies never;

@@ -26,6 +26,7 @@ export const exitCodeOfProblem: Readonly<Record<ProblemCode, ExitCode>> = {
   'layout-blocked': exitCodes.refused,
   'idempotency-conflict': exitCodes.refused,
   'impossible-layout': exitCodes.refused,
+  'impossible-workspace': exitCodes.refused,
   'too-many-requests': exitCodes.failed,
   internal: exitCodes.failed,
   'agent-unreachable': exitCodes.failed,

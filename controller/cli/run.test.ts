@@ -60,6 +60,7 @@ describe('astrago', () => {
     'layout-blocked': 5,
     'idempotency-conflict': 5,
     'impossible-layout': 5,
+    'impossible-workspace': 5,
     'too-many-requests': 1,
     internal: 1,
     'agent-unreachable': 1,

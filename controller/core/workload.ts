@@ -2,7 +2,7 @@
 import type { AllocationId } from '@astrago/shared/domain/ids';
 import type { Change } from './cluster/change.ts';
 import type { AllocationFailure, ObservedAllocationState } from './cluster/observed.ts';
-import type { AllocationRecord, WorkloadRecord } from './cluster/records.ts';
+import type { AllocationRecord, Eviction, WorkloadRecord } from './cluster/records.ts';
 import { hasEnded } from './cluster/records.ts';
 import type { EndReason } from './reason.ts';
 import type { Placement } from './scheduling/decision.ts';
@@ -11,6 +11,8 @@ export type WorkloadEvent =
   | { readonly kind: 'bound'; readonly allocation: AllocationId; readonly placement: Placement; readonly atMs: number }
   | { readonly kind: 'observed'; readonly state: ObservedAllocationState; readonly atMs: number }
   | { readonly kind: 'stop-asked'; readonly atMs: number }
+  /** It is stopped to make room and queues again; how often that happened is counted here. */
+  | { readonly kind: 'evicted'; readonly eviction: Omit<Eviction, 'count'> }
   | { readonly kind: 'node-lost'; readonly detail: string; readonly atMs: number };
 
 /** A create that fails is tried on other GPUs this often in all. */
@@ -34,9 +36,16 @@ export function stepWorkload(workload: WorkloadRecord, event: WorkloadEvent): Wo
       };
     case 'stop-asked':
       if (workload.phase === 'queued') return end(workload, 'cancelled', 'cancelled-in-queue', event.atMs);
-      return workload.phase === 'stopping' ? workload : { ...workload, phase: 'stopping' };
+      // Whoever asks for the end wins over an eviction: it does not queue again.
+      return workload.phase === 'stopping' && workload.eviction === undefined
+        ? workload
+        : { ...workload, phase: 'stopping', eviction: undefined };
+    case 'evicted':
+      if (workload.phase !== 'starting' && workload.phase !== 'running') return workload;
+      return { ...workload, phase: 'stopping', eviction: { ...event.eviction, count: (workload.eviction?.count ?? 0) + 1 } };
     case 'node-lost':
-      return workload.phase === 'queued' ? workload : end(workload, 'failed', 'node-lost', event.atMs, { detail: event.detail });
+      if (workload.phase === 'queued') return workload;
+      return requeued(workload) ?? end(workload, 'failed', 'node-lost', event.atMs, { detail: event.detail });
     case 'observed':
       return workload.phase === 'queued' ? workload : observe(workload, event.state, event.atMs);
     default:
@@ -56,6 +65,8 @@ function observe(workload: WorkloadRecord, state: ObservedAllocationState, atMs:
       return workload.phase === 'running' ? workload : { ...workload, phase: 'running', startedAtMs };
     }
     case 'exited': {
+      const again = requeued(workload);
+      if (again !== undefined) return again;
       const facts = { exitCode: state.exitCode, startedAtMs: workload.startedAtMs ?? state.startedAtMs };
       const endedAtMs = state.endedAtMs ?? atMs;
       if (stopping) return end(workload, 'cancelled', 'stopped-by-user', endedAtMs, facts);
@@ -64,10 +75,34 @@ function observe(workload: WorkloadRecord, state: ObservedAllocationState, atMs:
         : end(workload, 'failed', 'command-failed', endedAtMs, { ...facts, detail: `exit code ${state.exitCode}` });
     }
     case 'failed':
-      return fail(workload, state.failure, state.detail, atMs);
+      return requeued(workload) ?? fail(workload, state.failure, state.detail, atMs);
     default:
       return state satisfies never;
   }
+}
+
+const evictionTexts = {
+  reclaimed: 'what it had borrowed was asked back by a guarantee',
+  preempted: 'it gave way to work that goes first',
+  moved: 'it is to go on elsewhere, so that its place fits other work',
+} as const satisfies Readonly<Record<Eviction['cause'], string>>;
+
+/**
+ * What was being evicted and has let go of its devices, in whatever way, is as if it had just been submitted; its
+ * eviction stays for the record. `undefined` for what is not being evicted.
+ */
+function requeued(workload: WorkloadRecord): WorkloadRecord | undefined {
+  if (workload.phase !== 'stopping' || workload.eviction === undefined) return undefined;
+  return {
+    ...workload,
+    phase: 'queued',
+    attempts: 0,
+    node: undefined,
+    devices: [],
+    detail: `it was stopped to make room: ${evictionTexts[workload.eviction.cause]}`,
+    placedAtMs: undefined,
+    startedAtMs: undefined,
+  };
 }
 
 function fail(workload: WorkloadRecord, failure: AllocationFailure, detail: string, atMs: number): WorkloadRecord {
@@ -95,7 +130,7 @@ function end(
 
 /**
  * What an observation means for the allocation: it is released once the agent says that nothing of it runs,
- * and told to stop when its workload has ended without it or was asked to.
+ * and told to stop when its workload has ended without it, is evicted, or was asked to.
  */
 export function allocationChange(
   allocation: AllocationRecord,

@@ -1,3 +1,5 @@
 export * from './problem.ts';
 export * from './routes.ts';
 export * from './schemas.ts';
+export * from './work.ts';
+export * from './workspace.ts';

@@ -11,6 +11,7 @@ export const problemCodes = {
   'layout-blocked': { status: 409, title: 'Work that must keep its slice is in the way' },
   'idempotency-conflict': { status: 422, title: 'The idempotency key was used for another request' },
   'impossible-layout': { status: 422, title: 'The device cannot be cut like this' },
+  'impossible-workspace': { status: 422, title: 'The workspaces would contradict each other' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'Something unexpected happened' },
   'agent-unreachable': { status: 503, title: 'The agent of the node does not answer' },

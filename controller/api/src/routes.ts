@@ -1,19 +1,9 @@
 // The route table: one entry a route, read by the server, the OpenAPI document and the client alike.
 import { z } from 'zod';
-import {
-  ClusterInfo,
-  Gpu,
-  InvariantAudit,
-  LayoutPlan,
-  Node,
-  PutWorkspace,
-  phases,
-  SetLayout,
-  SubmitWorkload,
-  Why,
-  Workload,
-  Workspace,
-} from './schemas.ts';
+import { ChangeLabels, ChangeTaints } from './labels.ts';
+import { ClusterInfo, Gpu, InvariantAudit, LayoutPlan, Node, SetLayout } from './schemas.ts';
+import { Gang, phases, SubmitGang, SubmitWorkload, Why, Workload } from './work.ts';
+import { ChangeWorkspace, PutWorkspace, Workspace } from './workspace.ts';
 
 const page = { limit: z.coerce.number().int().min(1).max(1000).default(100), cursor: z.string().optional() };
 const listOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().optional() });
@@ -23,6 +13,9 @@ const flag = z
   .transform((text) => text === 'true');
 const nodePath = z.object({ node: z.string() });
 const workloadPath = z.object({ workload: z.string().describe('Name, or id. A name means the newest workload of that name.') });
+const gangPath = z.object({ gang: z.string().describe('Its name, which means the newest gang of that name.') });
+const workspacePath = z.object({ workspace: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/) });
+const idempotencyKey = z.object({ 'idempotency-key': z.string().min(1).max(255).optional() });
 const workspaceQuery = z.object({ workspace: z.string().optional() });
 const gpuPath = z.object({ node: z.string(), gpu: z.string().describe('Index on its node, or UUID.') });
 
@@ -32,6 +25,22 @@ export const routes = {
   getNode: { method: 'GET', path: '/api/v1/nodes/{node}', summary: 'One node', params: nodePath, response: Node },
   cordonNode: { method: 'POST', path: '/api/v1/nodes/{node}/cordon', summary: 'Take nothing new', params: nodePath, response: Node },
   uncordonNode: { method: 'POST', path: '/api/v1/nodes/{node}/uncordon', summary: 'Take work again', params: nodePath, response: Node },
+  labelNode: {
+    method: 'POST',
+    path: '/api/v1/nodes/{node}/labels',
+    summary: 'Set and remove labels; what runs there runs on',
+    params: nodePath,
+    body: ChangeLabels,
+    response: Node,
+  },
+  taintNode: {
+    method: 'POST',
+    path: '/api/v1/nodes/{node}/taints',
+    summary: 'Add and remove taints; what runs there runs on',
+    params: nodePath,
+    body: ChangeTaints,
+    response: Node,
+  },
   listGpus: {
     method: 'GET',
     path: '/api/v1/gpus',
@@ -55,7 +64,32 @@ export const routes = {
     body: SubmitWorkload,
     response: Workload,
     status: 201,
-    headers: z.object({ 'idempotency-key': z.string().min(1).max(255).optional() }),
+    headers: idempotencyKey,
+  },
+  submitGang: {
+    method: 'POST',
+    path: '/api/v1/gangs',
+    summary: 'Submit workloads that start together, all of them or none',
+    body: SubmitGang,
+    response: Gang,
+    status: 201,
+    headers: idempotencyKey,
+  },
+  getGang: {
+    method: 'GET',
+    path: '/api/v1/gangs/{gang}',
+    summary: 'One gang with its members',
+    params: gangPath,
+    query: workspaceQuery,
+    response: Gang,
+  },
+  stopGang: {
+    method: 'POST',
+    path: '/api/v1/gangs/{gang}/stop',
+    summary: 'Stop or cancel every member that has not ended',
+    params: gangPath,
+    query: workspaceQuery,
+    response: Gang,
   },
   listWorkloads: {
     method: 'GET',
@@ -98,12 +132,27 @@ export const routes = {
     text: true,
   },
   listWorkspaces: { method: 'GET', path: '/api/v1/workspaces', summary: 'Workspaces with use and limit', response: listOf(Workspace) },
+  getWorkspace: {
+    method: 'GET',
+    path: '/api/v1/workspaces/{workspace}',
+    summary: 'One workspace',
+    params: workspacePath,
+    response: Workspace,
+  },
   putWorkspace: {
     method: 'PUT',
     path: '/api/v1/workspaces/{workspace}',
-    summary: 'Make a workspace or set its limit',
-    params: z.object({ workspace: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/) }),
+    summary: 'Make a workspace, or say anew all that it has',
+    params: workspacePath,
     body: PutWorkspace,
+    response: Workspace,
+  },
+  changeWorkspace: {
+    method: 'POST',
+    path: '/api/v1/workspaces/{workspace}',
+    summary: 'Make a workspace, or change some of what it has',
+    params: workspacePath,
+    body: ChangeWorkspace,
     response: Workspace,
   },
   auditInvariants: { method: 'GET', path: '/api/v1/audit/invariants', summary: 'Check every invariant now', response: InvariantAudit },

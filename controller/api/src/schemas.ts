@@ -1,17 +1,8 @@
 // The shapes of the API. Times are ms since the epoch; quantities name their unit; what is unknown is absent.
 import { z } from 'zod';
-
-const name = z
-  .string()
-  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'use lower-case letters, digits and dashes, 63 at most')
-  .describe('A DNS label.');
-
-export const Slice = z
-  .object({
-    profile: z.string().describe('As the driver spells it: 3g.40gb.'),
-    start: z.int().min(0).describe('In placement units of the device.'),
-  })
-  .meta({ id: 'Slice' });
+import { Labels, Taint } from './labels.ts';
+import { Slice } from './slices.ts';
+import { DeviceShare, enforcementClasses } from './work.ts';
 
 export const Layout = z
   .discriminatedUnion('kind', [z.object({ kind: z.literal('whole') }), z.object({ kind: z.literal('mig'), slices: z.array(Slice) })])
@@ -56,6 +47,9 @@ export const Gpu = z
     layoutPinned: z.boolean().describe('An admin chose the layout; the scheduler does not recut it.'),
     slices: z.array(GpuSlice),
     workload: z.string().optional().describe('The workload that holds the whole GPU.'),
+    shares: z
+      .array(DeviceShare.extend({ workload: z.string(), enforcement: z.enum(enforcementClasses) }).meta({ id: 'GpuShare' }))
+      .describe('Who holds how much of the GPU where it is shared; empty where it is not.'),
     units: SliceUnits,
     allocatedUnits: SliceUnits,
     utilizationRatio: z.number().optional().describe('0 to 1; absent under MIG.'),
@@ -73,6 +67,8 @@ export const Node = z
     state: z.enum(['ready', 'unreachable', 'joining']),
     stateDetail: z.string().optional().describe('Why it is not ready, where that is known.'),
     cordoned: z.boolean(),
+    labels: Labels.describe('What people say of the node; work can ask for it.'),
+    taints: z.array(Taint).describe('Only work that tolerates each of them is placed there.'),
     gpuCount: z.int(),
     models: z.array(z.string()),
     cpuMilli: z.int().optional(),
@@ -88,84 +84,6 @@ export const Node = z
   })
   .meta({ id: 'Node' });
 export type Node = z.infer<typeof Node>;
-
-export const phases = ['queued', 'starting', 'running', 'stopping', 'succeeded', 'failed', 'cancelled'] as const;
-
-export const SubmitWorkload = z
-  .strictObject({
-    name,
-    workspace: name.default('default'),
-    command: z.array(z.string().max(131_072)).min(1).max(4096).describe('Program and arguments; no shell in between.'),
-    slice: z
-      .string()
-      .regex(/^\d+g\.\d+gb(\+me|\+gfx|\+me\.all|-me)?$/, 'write a profile as the driver does, for example 3g.40gb')
-      .optional()
-      .describe('One MIG slice of this profile. Not together with gpus.'),
-    gpus: z.int().min(0).max(1024).optional().describe('Whole GPUs on one node. Not together with slice. Neither: no GPU.'),
-    model: z.string().max(128).optional().describe('Only GPUs whose model contains these words, any case: h100, a100-sxm4-80gb.'),
-    cpuMilli: z.int().min(0).max(10_000_000).default(0),
-    memoryMiB: z.int().min(0).max(1_000_000_000).default(0),
-    priority: z.int().min(-1000).max(1000).default(0).describe('Larger goes first.'),
-    environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(131_072)).default({}),
-    workingDirectory: z.string().max(4096).optional(),
-    graceSeconds: z.int().min(0).max(3600).default(10).describe('Between SIGTERM and SIGKILL when stopped.'),
-  })
-  .refine((ask) => ask.slice === undefined || ask.gpus === undefined, {
-    path: ['slice'],
-    message: 'ask for a slice or for whole GPUs, not both',
-  })
-  .meta({ id: 'SubmitWorkload' });
-export type SubmitWorkload = z.infer<typeof SubmitWorkload>;
-export type SubmitWorkloadInput = z.input<typeof SubmitWorkload>;
-
-export const AllocatedDevice = z
-  .object({ gpuUuid: z.string(), gpuIndex: z.int().optional(), slice: Slice.optional().describe('Absent: the whole GPU.') })
-  .meta({ id: 'AllocatedDevice' });
-
-export const Workload = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    workspace: z.string(),
-    phase: z.enum(phases),
-    reason: z.string().optional().describe('From a closed list: why it waits, or why it ended.'),
-    detail: z.string().optional().describe('One sentence for a person.'),
-    exitCode: z.int().optional(),
-    command: z.array(z.string()),
-    slice: z.string().optional(),
-    gpus: z.int().optional(),
-    model: z.string().optional(),
-    cpuMilli: z.int(),
-    memoryMiB: z.int(),
-    priority: z.int(),
-    node: z.string().optional(),
-    devices: z.array(AllocatedDevice),
-    enforcement: z.enum(['hardware', 'none']).describe('What keeps it within its devices.'),
-    submittedAtMs: z.number(),
-    placedAtMs: z.number().optional(),
-    startedAtMs: z.number().optional(),
-    endedAtMs: z.number().optional(),
-  })
-  .meta({ id: 'Workload' });
-export type Workload = z.infer<typeof Workload>;
-
-export const ReasonCount = z
-  .object({ reason: z.string(), count: z.int().describe('How many GPUs, or nodes for a reason about nodes.'), text: z.string() })
-  .meta({ id: 'ReasonCount' });
-
-export const Why = z
-  .object({
-    workload: z.string(),
-    phase: z.enum(phases),
-    sentence: z.string().describe('The whole answer in one sentence.'),
-    reason: z.string().optional().describe('The primary reason, from a closed list.'),
-    counts: z.array(ReasonCount),
-    remedies: z
-      .array(z.object({ kind: z.string(), text: z.string() }))
-      .describe('Each was tried on a copy of the cluster and makes the workload fit.'),
-  })
-  .meta({ id: 'Why' });
-export type Why = z.infer<typeof Why>;
 
 export const SetLayout = z
   .strictObject({
@@ -190,21 +108,6 @@ export const LayoutPlan = z
   })
   .meta({ id: 'LayoutPlan' });
 export type LayoutPlan = z.infer<typeof LayoutPlan>;
-
-export const Workspace = z
-  .object({
-    name: z.string(),
-    limit: z.object({ compute: z.number().optional(), memory: z.number().optional() }).describe('Slice units; absent is unlimited.'),
-    used: SliceUnits,
-    queued: z.int(),
-    running: z.int(),
-  })
-  .meta({ id: 'Workspace' });
-export type Workspace = z.infer<typeof Workspace>;
-
-export const PutWorkspace = z
-  .strictObject({ limit: z.strictObject({ compute: z.number().min(0).optional(), memory: z.number().min(0).optional() }) })
-  .meta({ id: 'PutWorkspace' });
 
 export const InvariantAudit = z
   .object({

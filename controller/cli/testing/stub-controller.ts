@@ -20,6 +20,8 @@ const server = await startApiServer(
           name,
           state: 'ready',
           cordoned: false,
+          labels: {},
+          taints: [],
           gpuCount: 2,
           models: ['stub'],
           cpuMilliAllocated: 0,

@@ -1,4 +1,4 @@
-import type { AllocationId, NodeName } from '@astrago/shared/domain/ids';
+import type { AllocationId, NodeName, WorkloadId } from '@astrago/shared/domain/ids';
 import { describe, expect, it } from 'vitest';
 import type { AllocationRecord, Phase } from '#core/cluster/records';
 import { h100, observedNode, sampleCluster, sampleGpuUuid, sampleWorkload, slice } from '#core/cluster/sample-cluster';
@@ -121,6 +121,21 @@ describe('a node that falls silent', () => {
     expect([...bench.cluster.allocations.values()]).toMatchObject([{ intent: 'stop' }]);
   });
 
+  it('does not end work that was just being evicted: that queues again, and the places stay taken', async () => {
+    using bench = new FleetBench('stopping');
+    const [workload] = [...bench.cluster.workloads.values()];
+    if (workload === undefined) throw new Error('the bench has a workload');
+    const eviction = { cause: 'moved', beneficiary: 'wkl_00000009' as WorkloadId, node: 'a' as NodeName, atMs: 0, count: 1 } as const;
+    bench.cluster.apply({ kind: 'workload', record: { ...workload, eviction } });
+    bench.cluster.keep();
+
+    await bench.silence(70_000);
+
+    expect(bench.opened.store.findWorkload('w1', undefined)).toMatchObject({ phase: 'queued', eviction });
+    expect([...bench.cluster.allocations.values()]).toMatchObject([{ intent: 'stop' }]);
+    expect(bench.commits).toHaveLength(1);
+  });
+
   it('is given up once', async () => {
     using bench = new FleetBench();
 
@@ -202,6 +217,19 @@ describe('a heartbeat', () => {
 
     expect(bench.commits).toEqual([1, 1]);
     expect(bench.opened.store.load().nodes).toEqual([{ name: node, address: '10.0.0.2:8000', bootId: 'boot-1', cordoned: false }]);
+  });
+
+  it('leaves what people have said of the node as it is', async () => {
+    using bench = new FleetBench();
+    const said = { labels: { rack: 'r1' }, taints: ['maintenance', 'team=a'], cordoned: true };
+    bench.cluster.apply({ kind: 'node', record: { name: node, address: '10.0.0.1:8000', bootId: 'boot-1', ...said } });
+    bench.cluster.keep();
+
+    await bench.fleet.heartbeat(node, '10.0.0.2:8000', 'boot-2');
+
+    const after = { name: node, address: '10.0.0.2:8000', bootId: 'boot-2', ...said };
+    expect(bench.cluster.nodes.get(node)).toEqual(after);
+    expect(bench.opened.store.load().nodes).toEqual([after]);
   });
 
   it('shows a node that has joined and not reported yet', async () => {

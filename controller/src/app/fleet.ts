@@ -2,6 +2,7 @@ import type { GpuUuid, NodeName } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import type { Cluster } from '#core/cluster/cluster';
 import type { ObservedAllocation, ObservedNode, ObservedReading } from '#core/cluster/observed';
+import type { AllocationRecord } from '#core/cluster/records';
 import { allocationChange, stepWorkload } from '#core/workload';
 import type { Journal } from './journal.ts';
 import { putWorkload } from './observe.ts';
@@ -51,7 +52,7 @@ export class Fleet {
       const before = draft.cluster.nodes.get(node);
       // Said twice before the first was stored.
       if (before?.address === address && before.bootId === bootId) return;
-      draft.apply({ kind: 'node', record: { name: node, address, bootId, cordoned: before?.cordoned ?? false } });
+      draft.apply({ kind: 'node', record: { ...before, name: node, address, bootId, cordoned: before?.cordoned ?? false } });
       draft.audit(before === undefined ? 'join' : 'move', node, address);
     });
     if (!this.#deps.cluster.observed.has(node)) this.#show(joining(node));
@@ -140,11 +141,16 @@ export class Fleet {
   /** Its work has failed; its places stay taken until the node is back and says that nothing runs there. */
   async #giveUp(node: NodeName, silentMs: number): Promise<void> {
     const { cluster } = this.#deps;
-    if (!cluster.allocationsOnNode(node).some(({ id, workload }) => cluster.workloads.get(workload)?.allocation === id)) return;
+    // Work that queues again after an eviction keeps the name of its last allocation, and holds it no more.
+    const holds = ({ id, workload }: AllocationRecord): boolean => {
+      const record = cluster.workloads.get(workload);
+      return record?.allocation === id && record.phase !== 'queued';
+    };
+    if (!cluster.allocationsOnNode(node).some(holds)) return;
     await this.#deps.journal.commit('node-health', (draft) => {
       for (const allocation of draft.cluster.allocationsOnNode(node)) {
         const workload = draft.cluster.workloads.get(allocation.workload);
-        if (workload?.allocation !== allocation.id) continue;
+        if (workload === undefined || !holds(allocation)) continue;
         const detail = `node ${node} did not answer for ${Math.round(silentMs / 1000)} s`;
         const next = stepWorkload(workload, { kind: 'node-lost', detail, atMs: this.#deps.clock.nowMs() });
         if (next !== workload) putWorkload(draft, next);

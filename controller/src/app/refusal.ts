@@ -5,9 +5,12 @@ export class Refusal extends Error {
   override name = 'Refusal';
   readonly code: ProblemCode;
   readonly blockers: readonly string[] | undefined;
-  constructor(code: ProblemCode, detail: string, blockers?: readonly string[]) {
+  /** JSON pointer to what is wrong in the body, where it is one thing. */
+  readonly pointer: string | undefined;
+  constructor(code: ProblemCode, detail: string, facts: { readonly blockers?: readonly string[]; readonly pointer?: string } = {}) {
     super(detail);
     this.code = code;
-    this.blockers = blockers;
+    this.blockers = facts.blockers;
+    this.pointer = facts.pointer;
   }
 }

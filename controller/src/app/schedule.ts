@@ -1,10 +1,10 @@
 import type { AllocationId } from '@astrago/shared/domain/ids';
 import { formatSlice } from '@astrago/shared/domain/mig/slice';
 import { decide } from '#core/scheduling/decide';
-import type { Bind } from '#core/scheduling/decision';
+import type { Bind, Evict } from '#core/scheduling/decision';
 import { applyBind } from '#core/scheduling/round';
-import { stepWorkload } from '#core/workload';
-import type { Journal } from './journal.ts';
+import { allocationChange, stepWorkload } from '#core/workload';
+import type { Draft, Journal } from './journal.ts';
 import type { WaitingReasons } from './waiting.ts';
 
 export interface ScheduleDeps {
@@ -34,7 +34,25 @@ export async function scheduleRound(deps: ScheduleDeps): Promise<void> {
       });
       draft.audit('place', workload.id, `${workload.name} on ${bind.placement.node}${devicesText(bind)}`);
     }
+    for (const eviction of decision.evictions) evict(draft, eviction, nowMs);
+    for (const id of decision.promotions) {
+      const allocation = cluster.allocations.get(id);
+      if (allocation !== undefined) draft.apply({ kind: 'allocation', record: { ...allocation, borrowed: undefined } });
+    }
   });
+}
+
+/** Orders it to stop. It queues again once its node says that nothing of it runs any more. */
+function evict(draft: Draft, { workload: id, allocation: held, cause, beneficiary, node }: Evict, atMs: number): void {
+  const workload = draft.cluster.workloads.get(id);
+  const allocation = draft.cluster.allocations.get(held);
+  if (workload === undefined || allocation === undefined) return;
+  const next = stepWorkload(workload, { kind: 'evicted', eviction: { cause, beneficiary, node, atMs } });
+  draft.apply({ kind: 'workload', record: next });
+  const change = allocationChange(allocation, next, undefined);
+  if (change !== undefined) draft.apply(change);
+  const name = draft.cluster.workloads.get(beneficiary)?.name ?? beneficiary;
+  draft.audit('evict', id, `${workload.name} on ${node}, ${cause} for ${name}`);
 }
 
 function devicesText({ placement }: Bind): string {

@@ -1,6 +1,6 @@
 // Records and observations in the shapes of the API. What is unknown is left out.
 
-import type { Gpu, LayoutPlan, Node, Workload, Workspace } from '@astrago/api';
+import type { Gpu, LayoutPlan, Node } from '@astrago/api';
 import { type Condition, conditionKinds } from '@astrago/shared/domain/condition';
 import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Layout } from '@astrago/shared/domain/mig/layout';
@@ -8,48 +8,17 @@ import { sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { addUnits, noUnits, wholeUnits } from '@astrago/shared/domain/units';
 import type { Cluster } from '#core/cluster/cluster';
 import type { ObservedGpu, ObservedNode, ObservedReading } from '#core/cluster/observed';
-import type { WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { AllocationRecord } from '#core/cluster/records';
 import type { LayoutPlan as CorePlan } from '#core/repartition/plan';
 import { viewGpu } from '#core/scheduling/gpu-view';
-import type { WaitingReasons } from './waiting.ts';
-
-export function workloadView(cluster: Cluster, waiting: WaitingReasons, record: WorkloadRecord): Workload {
-  const reason = record.endReason ?? (record.phase === 'queued' ? waiting.of(record.id) : undefined);
-  return {
-    id: record.id,
-    name: record.name,
-    workspace: record.workspace,
-    phase: record.phase,
-    reason,
-    detail: record.detail,
-    exitCode: record.exitCode,
-    command: [...record.command],
-    slice: record.ask.kind === 'slice' ? record.ask.profile : undefined,
-    gpus: record.ask.kind === 'whole' ? record.ask.count : undefined,
-    model: record.model,
-    cpuMilli: record.cpuMilli,
-    memoryMiB: record.memoryMiB,
-    priority: record.priority,
-    node: record.node,
-    devices: record.devices.map(({ gpu, slice }) => ({
-      gpuUuid: gpu,
-      gpuIndex: cluster.gpu(gpu)?.index,
-      slice: slice === undefined ? undefined : { ...slice },
-    })),
-    enforcement: record.ask.kind === 'none' ? 'none' : 'hardware',
-    submittedAtMs: record.submittedAtMs,
-    placedAtMs: record.placedAtMs,
-    startedAtMs: record.startedAtMs,
-    endedAtMs: record.endedAtMs,
-  };
-}
+import { nameOf, shareEnforcement } from './work-views.ts';
 
 export function gpuView(cluster: Cluster, gpu: ObservedGpu, reading: ObservedReading | undefined): Gpu {
   const view = viewGpu(cluster, gpu);
   const record = cluster.layouts.get(gpu.uuid);
   const whole = cluster
     .allocationsOnGpu(gpu.uuid)
-    .find((allocation) => allocation.devices.some((device) => device.gpu === gpu.uuid && device.slice === undefined));
+    .find(({ devices }) => devices.some((device) => device.gpu === gpu.uuid && device.slice === undefined && device.share === undefined));
   return {
     node: gpu.node,
     index: gpu.index,
@@ -62,6 +31,7 @@ export function gpuView(cluster: Cluster, gpu: ObservedGpu, reading: ObservedRea
     layoutPinned: record?.pinned ?? false,
     slices: slicesOf(cluster, gpu, record?.layout),
     workload: whole === undefined ? undefined : nameOf(cluster, whole.workload),
+    shares: cluster.allocationsOnGpu(gpu.uuid).flatMap((allocation) => sharesOf(cluster, gpu, allocation)),
     units: { ...view.units },
     allocatedUnits: { compute: view.units.compute - view.freeUnits.compute, memory: view.units.memory - view.freeUnits.memory },
     // A cut GPU has none of its own; a reading from before it was cut says nothing of it now.
@@ -78,8 +48,12 @@ function conditionView(condition: Condition): Gpu['conditions'][number] {
   return { ...condition, severity, action, keepsWorkAway };
 }
 
-function nameOf(cluster: Cluster, id: WorkloadRecord['id']): string {
-  return cluster.workloads.get(id)?.name ?? id;
+function sharesOf(cluster: Cluster, gpu: ObservedGpu, { workload, devices }: AllocationRecord): Gpu['shares'] {
+  return devices.flatMap((device) => {
+    if (device.gpu !== gpu.uuid || device.share === undefined) return [];
+    const { by, milli, memoryMiB } = device.share;
+    return [{ workload: nameOf(cluster, workload), by, milli, memoryMiB, enforcement: shareEnforcement[by] }];
+  });
 }
 
 /** Live slices, and those that are ordered and not there yet. */
@@ -114,11 +88,14 @@ function slicesOf(cluster: Cluster, gpu: ObservedGpu, ordered: Layout | undefine
 export function nodeView(cluster: Cluster, node: ObservedNode, lastSeenMs: number | undefined): Node {
   const allocations = cluster.allocationsOnNode(node.name);
   const known = node.agentVersion !== undefined;
+  const record = cluster.nodes.get(node.name);
   return {
     name: node.name,
     state: node.state,
     stateDetail: node.stateDetail,
-    cordoned: cluster.nodes.get(node.name)?.cordoned ?? false,
+    cordoned: record?.cordoned ?? false,
+    labels: { ...record?.labels },
+    taints: [...(record?.taints ?? [])],
     gpuCount: node.gpus.length,
     models: [...new Set(node.gpus.map((gpu) => gpu.model))].sort(),
     cpuMilli: known ? node.cpuMilli : undefined,
@@ -131,17 +108,6 @@ export function nodeView(cluster: Cluster, node: ObservedNode, lastSeenMs: numbe
     driverVersion: node.driverVersion,
     lastSeenMs,
     conditions: node.conditions.map(conditionView),
-  };
-}
-
-export function workspaceView(cluster: Cluster, record: WorkspaceRecord): Workspace {
-  const own = [...cluster.workloads.values()].filter((workload) => workload.workspace === record.name);
-  return {
-    name: record.name,
-    limit: { ...record.limit },
-    used: { ...cluster.usedBy(record.name) },
-    queued: own.filter((workload) => workload.phase === 'queued').length,
-    running: own.filter((workload) => workload.phase !== 'queued').length,
   };
 }
 

@@ -1,18 +1,22 @@
 // What each route of the table does. The types come from the table, so a route without a handler does not compile.
 
 import type { RouteName, routes } from '@astrago/api';
-import { parseNodeName, parseWorkspaceName } from '@astrago/shared/domain/ids';
+import { parseNodeName, parseWorkspaceName, type WorkspaceName } from '@astrago/shared/domain/ids';
 import type { z } from 'zod';
-import { hasEnded, type WorkloadRecord } from '#core/cluster/records';
+import { hasEnded, type WorkloadRecord, type WorkspaceRecord } from '#core/cluster/records';
 import { explain } from '#core/scheduling/explain';
-import { putWorkspace, setCordon } from '../app/commands/govern.ts';
+import { changeLabels, changeTaints, setCordon } from '../app/commands/govern.ts';
 import { previewLayout, setLayout } from '../app/commands/set-layout.ts';
-import { stop } from '../app/commands/stop.ts';
-import { submit } from '../app/commands/submit.ts';
+import { changeWorkspace, putWorkspace } from '../app/commands/set-workspace.ts';
+import { stop, stopGang } from '../app/commands/stop.ts';
+import { type SubmitDeps, submit, submitGang } from '../app/commands/submit.ts';
 import type { Controller } from '../app/controller.ts';
+import { findGang, membersOf } from '../app/gangs.ts';
 import type { Store } from '../app/ports.ts';
 import { Refusal } from '../app/refusal.ts';
-import { findGpu, gpuView, nodeView, planView, workloadView, workspaceView } from '../app/views.ts';
+import { findGpu, gpuView, nodeView, planView } from '../app/views.ts';
+import { evictionSentence, gangView, workloadView } from '../app/work-views.ts';
+import { workspaceViews } from '../app/workspace-views.ts';
 import { decodeCursor, encodeCursor, phasesOf } from './paging.ts';
 
 type Part<R, Key extends string> = R extends { readonly [K in Key]: infer S extends z.ZodType } ? z.output<S> : Record<never, never>;
@@ -40,14 +44,25 @@ export interface HandlerDeps {
   readonly nowMs: () => number;
 }
 
-export function findWorkload(store: Pick<Store, 'findWorkload'>, name: string, workspace: string | undefined): WorkloadRecord {
+/** The newest workload of that name. Where a gang took the name later, that is said: it has no output or place of its own. */
+export function findWorkload(
+  deps: { readonly controller: Pick<Controller, 'cluster'>; readonly store: Pick<Store, 'findWorkload' | 'listWorkloads'> },
+  name: string,
+  workspace: string | undefined,
+): WorkloadRecord {
+  const { store } = deps;
   const record = store.findWorkload(name, workspace);
+  const gang = record?.id === name ? undefined : findGang(deps.controller.cluster, store, name, workspace);
+  const first = gang?.[0];
+  if (gang !== undefined && first !== undefined && first.sequence > (record?.sequence ?? 0))
+    throw new Refusal('not-found', `${name} is a gang: name one of its members, ${first.name} to ${gang.at(-1)?.name}`);
   if (record === undefined)
-    throw new Refusal(
-      'not-found',
-      `there is no workload ${name}${workspace === undefined ? '' : ` in workspace ${workspace}`}; astrago ps --all lists them`,
-    );
+    throw new Refusal('not-found', `there is no workload ${name}${inWorkspace(workspace)}; astrago ps --all lists them`);
   return record;
+}
+
+function inWorkspace(workspace: string | undefined): string {
+  return workspace === undefined ? '' : ` in workspace ${workspace}`;
 }
 
 export function makeHandlers(deps: HandlerDeps): Handlers {
@@ -69,6 +84,33 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
     const node = nodeOf(name);
     return nodeView(cluster, node, fleet.lastSeenMs(node.name));
   };
+  const submitDeps: SubmitDeps = {
+    journal,
+    store,
+    nextWorkloadId: () => controller.nextWorkloadId(),
+    nextSequence: () => controller.nextSequence(),
+    nowMs: deps.nowMs,
+  };
+  const gangOf = (name: string, workspace: string | undefined): readonly WorkloadRecord[] => {
+    const members = findGang(cluster, store, name, workspace);
+    if (members === undefined) throw new Refusal('not-found', `there is no gang ${name}${inWorkspace(workspace)}`);
+    return members;
+  };
+  const showGang = (members: readonly WorkloadRecord[]) => {
+    const shown = gangView(cluster, waiting, members);
+    if (shown === undefined) throw new Refusal('not-found', 'there is no such gang');
+    return shown;
+  };
+  const workspaceOf = (name: string): WorkspaceName => {
+    const parsed = parseWorkspaceName(name);
+    if (parsed === undefined) throw new Refusal('invalid-request', `${name} is not a workspace name`);
+    return parsed;
+  };
+  const showWorkspace = (record: WorkspaceRecord | undefined) => {
+    const [shown] = record === undefined ? [] : workspaceViews(cluster, [record]);
+    if (shown === undefined) throw new Refusal('not-found', 'there is no such workspace; astrago workspaces lists them');
+    return shown;
+  };
   return {
     getCluster: () => ({
       version: deps.version,
@@ -87,6 +129,14 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       await setCordon(journal, actor, nodeOf(params.node).name, false);
       return showNode(params.node);
     },
+    labelNode: async ({ actor, params, body }) => {
+      await changeLabels(journal, actor, nodeOf(params.node).name, body);
+      return showNode(params.node);
+    },
+    taintNode: async ({ actor, params, body }) => {
+      await changeTaints(journal, actor, nodeOf(params.node).name, body);
+      return showNode(params.node);
+    },
     listGpus: ({ query }) => ({
       items: [...cluster.gpus()]
         .filter((gpu) => query.node === undefined || gpu.node === query.node)
@@ -99,21 +149,14 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       const plan = query.dryRun ? previewLayout(cluster, gpu, ask) : await setLayout(journal, actor, gpu, ask);
       return planView(gpu, plan, !query.dryRun);
     },
-    submitWorkload: async ({ actor, body, idempotencyKey }) =>
-      view(
-        await submit(
-          {
-            journal,
-            store,
-            nextWorkloadId: () => controller.nextWorkloadId(),
-            nextSequence: () => controller.nextSequence(),
-            nowMs: deps.nowMs,
-          },
-          actor,
-          body,
-          idempotencyKey,
-        ),
-      ),
+    submitWorkload: async ({ actor, body, idempotencyKey }) => view(await submit(submitDeps, actor, body, idempotencyKey)),
+    submitGang: async ({ actor, body, idempotencyKey }) => showGang(await submitGang(submitDeps, actor, body, idempotencyKey)),
+    getGang: ({ params, query }) => showGang(gangOf(params.gang, query.workspace)),
+    stopGang: async ({ actor, params, query }) => {
+      const stopped = await stopGang({ journal, nowMs: deps.nowMs }, actor, gangOf(params.gang, query.workspace));
+      // As they are now: one may have ended by itself meanwhile.
+      return showGang(stopped[0] === undefined ? stopped : membersOf(cluster, store, stopped[0]));
+    },
     listWorkloads: ({ query }) => {
       const found = store.listWorkloads({
         workspace: query.workspace,
@@ -128,12 +171,13 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
         nextCursor: found.length > query.limit && last !== undefined ? encodeCursor(last.sequence) : undefined,
       };
     },
-    getWorkload: ({ params, query }) => view(findWorkload(store, params.workload, query.workspace)),
+    getWorkload: ({ params, query }) => view(findWorkload(deps, params.workload, query.workspace)),
     whyWorkload: ({ params, query }) => {
-      const record = findWorkload(store, params.workload, query.workspace);
+      const record = findWorkload(deps, params.workload, query.workspace);
       const answer = explain(cluster, record.id, deps.nowMs());
       if (answer !== undefined) {
-        const { sentence, reason, counts, remedies } = answer;
+        const { reason, counts, remedies } = answer;
+        const sentence = `${answer.sentence}${evictionSentence(cluster, record)}`;
         return { workload: record.name, phase: record.phase, sentence, reason, counts: [...counts], remedies: [...remedies] };
       }
       return {
@@ -146,15 +190,12 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       };
     },
     stopWorkload: async ({ actor, params, query }) =>
-      view(await stop({ journal, nowMs: deps.nowMs }, actor, findWorkload(store, params.workload, query.workspace))),
-    listWorkspaces: () => ({
-      items: [...cluster.workspaces.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map((record) => workspaceView(cluster, record)),
-    }),
-    putWorkspace: async ({ actor, params, body }) => {
-      const name = parseWorkspaceName(params.workspace);
-      if (name === undefined) throw new Refusal('invalid-request', `${params.workspace} is not a workspace name`);
-      return workspaceView(cluster, await putWorkspace(journal, actor, name, { compute: body.limit.compute, memory: body.limit.memory }));
-    },
+      view(await stop({ journal, nowMs: deps.nowMs }, actor, findWorkload(deps, params.workload, query.workspace))),
+    listWorkspaces: () => ({ items: [...workspaceViews(cluster, [...cluster.workspaces.values()])] }),
+    getWorkspace: ({ params }) => showWorkspace(cluster.workspaces.get(workspaceOf(params.workspace))),
+    putWorkspace: async ({ actor, params, body }) => showWorkspace(await putWorkspace(journal, actor, workspaceOf(params.workspace), body)),
+    changeWorkspace: async ({ actor, params, body }) =>
+      showWorkspace(await changeWorkspace(journal, actor, workspaceOf(params.workspace), body)),
     auditInvariants: () => {
       const findings = controller.auditNow();
       return {

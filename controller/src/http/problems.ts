@@ -27,14 +27,13 @@ export function sendProblem(
 
 /** The one place where failures become answers. What is not ours to tell is told by its request id only. */
 export function handleFailure(failure: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (failure instanceof Refusal)
-    return sendProblem(
-      reply,
-      request,
-      failure.code,
-      failure.message,
-      failure.blockers === undefined ? {} : { blockers: [...failure.blockers] },
-    );
+  if (failure instanceof Refusal) {
+    const { code, message, blockers, pointer } = failure;
+    return sendProblem(reply, request, code, message, {
+      ...(blockers === undefined ? {} : { blockers: [...blockers] }),
+      ...(pointer === undefined ? {} : { errors: [{ pointer, detail: message }] }),
+    });
+  }
   if (failure instanceof StoreUnavailable || failure instanceof LeadershipLost) {
     request.log.error({ err: failure }, 'the store did not take a change');
     return sendProblem(reply, request, 'unavailable', 'the change could not be stored; nothing of it was kept, try again');

@@ -167,7 +167,8 @@ describe('workspaces', () => {
     const put = await ask('PUT', '/api/v1/workspaces/team-a', { body: { limit: { compute: 7 } } });
     const listed = await ask('GET', '/api/v1/workspaces');
 
-    const workspace = { name: 'team-a', limit: { compute: 7 }, used: { compute: 0, memory: 0 }, queued: 0, running: 0 };
+    const none = { compute: 0, memory: 0, cpuMilli: 0, memoryMiB: 0 };
+    const workspace = { name: 'team-a', limit: { compute: 7 }, weight: 1, used: none, usedWithChildren: none, queued: 0, running: 0 };
     expect(put.status).toBe(200);
     expect(put.json).toEqual(workspace);
     expect(listed.json).toMatchObject({ items: [{ name: 'default', limit: {} }, workspace] });

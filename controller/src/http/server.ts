@@ -127,7 +127,7 @@ function logsHandler(deps: HttpDeps, closing: AbortSignal) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     const { workload } = request.params as { workload: string };
     const { workspace, follow } = request.query as { workspace?: string; follow: boolean };
-    const record = findWorkload(deps.store, workload, workspace);
+    const record = findWorkload(deps, workload, workspace);
     const gone = new AbortController();
     reply.raw.on('close', () => gone.abort());
     const signal = AbortSignal.any([gone.signal, closing]);

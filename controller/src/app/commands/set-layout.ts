@@ -19,7 +19,7 @@ export function previewLayout(cluster: Cluster, gpu: ObservedGpu, ask: LayoutAsk
     throw new Refusal('invalid-request', `${JSON.stringify(parsed.part)} is not part of a layout: ${parsed.hint}`);
   const answer = planLayout(cluster, gpu.uuid, parsed.request);
   if (answer.kind === 'impossible') throw new Refusal('impossible-layout', answer.text);
-  if (answer.kind === 'blocked') throw new Refusal('layout-blocked', answer.text, answer.blockers);
+  if (answer.kind === 'blocked') throw new Refusal('layout-blocked', answer.text, { blockers: answer.blockers });
   return answer;
 }
 

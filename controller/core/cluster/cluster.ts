@@ -7,6 +7,7 @@ import type { Change, Observation } from './change.ts';
 import { gangKey } from './gangs.ts';
 import { NodeUse } from './node-use.ts';
 import type { ObservedGpu, ObservedNode } from './observed.ts';
+import { byRank } from './rank.ts';
 import {
   type AllocationRecord,
   hasEnded,
@@ -48,7 +49,12 @@ export class Cluster {
   readonly #usedByWorkspace = new Map<WorkspaceName, SliceUnits>();
   readonly #uses = new Map<NodeName, NodeUse>();
   readonly #trail: (() => void)[] = [];
+  readonly #borrowed = new Set<AllocationId>();
+  readonly #allocationWatchers: ((allocation: AllocationRecord, sign: 1 | -1) => void)[] = [];
   readonly #watchers: ((node: NodeName) => void)[] = [];
+
+  /** Grows with every change of workspaces or of what there is to share out. */
+  quotaRevision = 0;
 
   /** Grows with every change; equal revisions mean an equal cluster. */
   revision = 0;
@@ -88,9 +94,9 @@ export class Cluster {
     }
   }
 
-  /** Queued work in the order in which it is looked at: priority, then submission. */
+  /** Queued work in the order in which it is looked at, see `byRank`. */
   queue(): readonly WorkloadRecord[] {
-    return [...this.#queued].map((id) => this.#require(id)).sort((a, b) => b.priority - a.priority || a.sequence - b.sequence);
+    return [...this.#queued].map((id) => this.#require(id)).sort(byRank);
   }
 
   /** The live members of the gang of a workload, itself among them; only itself where it runs alone. */
@@ -141,6 +147,16 @@ export class Cluster {
     this.#watchers.push(changed);
   }
 
+  /** Told of every allocation that comes (1) or goes (-1), also when that is undone. For what is counted along. */
+  watchAllocations(changed: (allocation: AllocationRecord, sign: 1 | -1) => void): void {
+    this.#allocationWatchers.push(changed);
+  }
+
+  /** What is beyond the guarantee of its workspace. */
+  borrowed(): readonly AllocationRecord[] {
+    return this.#resolve(this.#borrowed);
+  }
+
   usedBy(workspace: WorkspaceName): SliceUnits {
     return this.#usedByWorkspace.get(workspace) ?? noUnits;
   }
@@ -183,7 +199,7 @@ export class Cluster {
       case 'node':
         return this.#setNode(change.record.name, change.record);
       case 'workspace':
-        return set(this.workspaces, change.record.name, change.record);
+        return this.#setWorkspace(change.record.name, change.record);
       case 'reservation':
         return set(this.reservations, change.record.name, change.record);
       case 'reservation-cancelled':
@@ -199,6 +215,13 @@ export class Cluster {
 
   #tell(node: NodeName | undefined): void {
     if (node !== undefined) for (const watcher of this.#watchers) watcher(node);
+  }
+
+  #setWorkspace(name: WorkspaceName, next: WorkspaceRecord | undefined): () => void {
+    const before = this.workspaces.get(name);
+    set(this.workspaces, name, next);
+    this.quotaRevision += 1;
+    return () => void this.#setWorkspace(name, before);
   }
 
   #setLayout(gpu: GpuUuid, next: LayoutRecord | undefined): () => void {
@@ -256,7 +279,10 @@ export class Cluster {
     this.#uses.set(record.node, use);
     if (add) use.add(record);
     else use.remove(record);
+    if (add && record.borrowed === true) this.#borrowed.add(record.id);
+    else this.#borrowed.delete(record.id);
     const sign = add ? 1 : -1;
+    for (const watcher of this.#allocationWatchers) watcher(record, sign);
     const used = addUnits(this.usedBy(record.workspace), { compute: sign * record.units.compute, memory: sign * record.units.memory });
     this.#usedByWorkspace.set(record.workspace, roundUnits(used));
     this.#tell(record.node);
@@ -267,9 +293,15 @@ export class Cluster {
     for (const gpu of before?.gpus ?? []) this.#gpus.delete(gpu.uuid);
     set(this.observed, name, next);
     for (const gpu of next?.gpus ?? []) this.#gpus.set(gpu.uuid, gpu);
+    if (!hasSameCapacity(before, next)) this.quotaRevision += 1;
     this.#tell(name);
     return () => void this.#setObserved(name, before);
   }
+}
+
+function hasSameCapacity(one: ObservedNode | undefined, other: ObservedNode | undefined): boolean {
+  if (one?.cpuMilli !== other?.cpuMilli || one?.memoryMiB !== other?.memoryMiB || one?.gpus.length !== other?.gpus.length) return false;
+  return one?.gpus.every(({ uuid, model }, at) => other?.gpus[at]?.uuid === uuid && other.gpus[at]?.model === model) ?? true;
 }
 
 function set<K, V>(map: Map<K, V>, key: K, value: V | undefined): () => void {

@@ -1,23 +1,22 @@
-import { addUnits, type SliceUnits } from '@astrago/shared/domain/units';
 import type { AskVariant } from '../bays/ask-variants.ts';
-import type { Cluster } from '../cluster/cluster.ts';
-import type { WorkspaceRecord } from '../cluster/records.ts';
+import { chargeOf } from '../quota/charge.ts';
+import type { Verdict } from '../quota/quota-tree.ts';
 import type { Obstacle } from './decision.ts';
-import type { Ask } from './scheduler.ts';
+import type { Ask, Scheduler } from './scheduler.ts';
 
 export type Admission =
-  | { readonly kind: 'guaranteed' }
-  | { readonly kind: 'borrowing' }
-  | { readonly kind: 'refused'; readonly obstacle: Obstacle };
+  | { readonly kind: 'admitted'; readonly borrowed: boolean }
+  | { readonly kind: 'refused'; readonly obstacle: Obstacle; readonly verdict: Verdict };
 
-/** Whether the quotas let a workspace take this much more. */
-export function admit(cluster: Cluster, { workspace, ask }: Ask, { units }: AskVariant): Admission {
-  const limit = cluster.workspaces.get(workspace)?.limit;
-  if (limit === undefined || ask.kind === 'none') return { kind: 'guaranteed' };
-  if (exceeds(addUnits(cluster.usedBy(workspace), units), limit)) return { kind: 'refused', obstacle: 'limit' };
-  return { kind: 'guaranteed' };
-}
-
-function exceeds(units: SliceUnits, limit: WorkspaceRecord['limit']): boolean {
-  return (limit.compute !== undefined && units.compute > limit.compute) || (limit.memory !== undefined && units.memory > limit.memory);
+/**
+ * Whether the quotas let a workspace take this much more. What may not be interrupted is never borrowed: it could not be
+ * given back.
+ */
+export function admit({ quotas }: Scheduler, ask: Ask, { units, models }: AskVariant): Admission {
+  const { tree } = quotas;
+  const charge = chargeOf(tree.dimensions, { units, cpuMilli: ask.cpuMilli, memoryMiB: ask.memoryMiB }, models);
+  const verdict = tree.judge(ask.workspace, charge);
+  if (verdict.kind === 'above-limit') return { kind: 'refused', obstacle: 'limit', verdict };
+  if (verdict.kind === 'borrowing' && ask.interruptible === undefined) return { kind: 'refused', obstacle: 'guarantee', verdict };
+  return { kind: 'admitted', borrowed: verdict.kind === 'borrowing' };
 }

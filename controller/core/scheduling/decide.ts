@@ -1,4 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts';
+import { relabel } from '../quota/relabel.ts';
 import type { Bind, Decision, Evict, Obstacle, Waiting } from './decision.ts';
 import { placeUnit, type QueuedUnit, unitsOf } from './gang.ts';
 import { Holds, ownerOf } from './holds.ts';
@@ -6,6 +7,7 @@ import { makeRoom } from './make-room.ts';
 import { reservationFor } from './reserve.ts';
 import { Round, type RoundDeps } from './round.ts';
 import { type Scheduler, schedulerOf } from './scheduler.ts';
+import { serviceOrder } from './service-order.ts';
 import { candidatesFor } from './victims.ts';
 
 /** One unit has nodes kept for it; so many are looked at to find one for which that can be done. */
@@ -19,13 +21,14 @@ const reservationsTriedMax = 3;
  */
 export function decide(cluster: Cluster, deps: RoundDeps, scheduler: Scheduler = schedulerOf(cluster)): Decision {
   return cluster.attempt(() => {
+    const relabels = relabel(cluster, scheduler.quotas);
     const round = new Round(scheduler, deps);
     const holds = new Holds(cluster, deps.nowMs);
     const binds: Bind[] = [];
     const evictions: Evict[] = [];
     const waiting: Waiting[] = [];
     let reservationsLeft = reservationsTriedMax;
-    for (const unit of inTurn(unitsOf(cluster, cluster.queue()), holds)) {
+    for (const unit of serviceOrder(scheduler.quotas.tree, unitsOf(cluster, cluster.queue()), holds)) {
       const [first] = unit.members;
       if (first === undefined) continue;
       const scope = holds.scopeFor(first, deps.nowMs);
@@ -43,15 +46,8 @@ export function decide(cluster: Cluster, deps: RoundDeps, scheduler: Scheduler =
         answer.kind === 'bound' ? 'room' : isMade ? 'evicting' : whatKeeps(round, unit, answer.obstacle, scope !== undefined);
       for (const { id } of unit.members) if (!bound.some(({ workload }) => workload === id)) waiting.push({ workload: id, obstacle });
     }
-    return { binds, evictions, promotions: [], waiting };
+    return { binds, evictions, relabels, waiting };
   });
-}
-
-/** Those for whom room was made come first: nobody is to be stopped in vain. */
-function inTurn(units: readonly QueuedUnit[], holds: Holds): readonly QueuedUnit[] {
-  if (holds.beneficiaries.size === 0) return units;
-  const isPromised = ({ members: [first] }: QueuedUnit): boolean => first !== undefined && holds.beneficiaries.has(ownerOf(first));
-  return [...units.filter(isPromised), ...units.filter((unit) => !isPromised(unit))];
 }
 
 /** Stops others for a unit, once: while they are ending it waits for that. */
@@ -59,7 +55,7 @@ function room(round: Round, unit: QueuedUnit, holds: Holds): readonly Evict[] {
   const { cluster } = round;
   const [first] = unit.members;
   if (first === undefined || holds.beneficiaries.has(ownerOf(first))) return [];
-  const made = makeRoom(round, unit, candidatesFor(round, first), holds.scopeFor(first, round.nowMs)) ?? [];
+  const made = makeRoom(round, unit, candidatesFor(round, unit), holds.scopeFor(first, round.nowMs)) ?? [];
   if (made.length > 0) holds.beneficiaries.add(ownerOf(first));
   for (const { allocation, node } of made) {
     const record = cluster.allocations.get(allocation);

@@ -1,6 +1,7 @@
 import type { AllocationId, NodeName, WorkloadId } from '@astrago/shared/domain/ids';
 import type { SliceUnits } from '@astrago/shared/domain/units';
 import type { AllocatedDevice, Eviction, LayoutRecord } from '../cluster/records.ts';
+import type { Relabel } from '../quota/relabel.ts';
 
 /** Where a workload goes: its devices, and the layouts that must be ordered for it first. */
 export interface Placement {
@@ -52,7 +53,7 @@ export interface Waiting {
 export interface Decision {
   readonly binds: readonly Bind[];
   readonly evictions: readonly Evict[];
-  /** Work that had borrowed what its workspace now has of its own. */
-  readonly promotions: readonly AllocationId[];
+  /** Running work that is borrowed from now on, or is not any more. */
+  readonly relabels: readonly Relabel[];
   readonly waiting: readonly Waiting[];
 }

@@ -48,7 +48,7 @@ export class Round {
     let refusal: Obstacle = 'room';
     const admissions = new Map<AskVariant, Admission>();
     for (const variant of variants) {
-      const admission = admit(this.cluster, workload, variant);
+      const admission = admit(this.scheduler, workload, variant);
       admissions.set(variant, admission);
       if (admission.kind === 'refused') refusal = admission.obstacle;
       else admitted.push(variant);
@@ -62,7 +62,7 @@ export class Round {
       workload: workload.id,
       allocation: this.#nextAllocationId(),
       placement: this.scheduler.placementOf(workload, found),
-      borrowed: admissions.get(found.variant)?.kind === 'borrowing',
+      borrowed: isBorrowed(admissions.get(found.variant)),
     };
     applyBind(this.cluster, workload, bind, this.nowMs);
     return { kind: 'bound', bind };
@@ -92,6 +92,10 @@ export class Round {
     this.cluster.undoTo(mark);
     for (const [key, at] of this.#withoutRoom) if (at > mark) this.#withoutRoom.delete(key);
   }
+}
+
+function isBorrowed(admission: Admission | undefined): boolean {
+  return admission?.kind === 'admitted' && admission.borrowed;
 }
 
 function closenessOf({ constraints }: WorkloadRecord): string {

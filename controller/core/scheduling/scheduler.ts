@@ -5,6 +5,7 @@ import { askFacts } from '../cluster/asked.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { WorkloadRecord } from '../cluster/records.ts';
 import { expectedFill } from '../placement/policies/expected-fill.ts';
+import { Quotas } from '../quota/quotas.ts';
 import { placementOf } from './bind.ts';
 import type { Placement } from './decision.ts';
 import { canBeClose } from './locality.ts';
@@ -16,14 +17,17 @@ export type Ask = Pick<WorkloadRecord, 'workspace' | 'ask' | 'model' | 'cpuMilli
 export class Scheduler {
   readonly cluster: Cluster;
   readonly bays: Bays;
+  readonly quotas: Quotas;
 
   constructor(cluster: Cluster, makePolicy: PolicyMaker = (demand, capacity) => expectedFill(demand, capacity)) {
     this.cluster = cluster;
     this.bays = new Bays(cluster, makePolicy);
+    this.quotas = new Quotas(cluster);
   }
 
   /** The ways to meet an ask; none where none of the nodes that are open now ever could. */
   variantsOf(ask: Ask): readonly AskVariant[] {
+    this.bays.countPerModel(this.quotas.countsPerModel);
     this.bays.refresh();
     return this.bays.variantsOf(askFacts(ask));
   }

@@ -1,5 +1,9 @@
-// Who may be stopped for a workload, the best victims first.
+// Who may be stopped for a unit, the best victims first.
+import type { WorkspaceName } from '@astrago/shared/domain/ids';
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
+import { admit } from './admission.ts';
+import type { QueuedUnit } from './gang.ts';
+import { ownerOf } from './holds.ts';
 import type { Candidate } from './make-room.ts';
 import { reservedNodes } from './reserved-nodes.ts';
 import type { Round } from './round.ts';
@@ -7,26 +11,67 @@ import type { Round } from './round.ts';
 /** Work that has only just started is let run for a while: stopping it again at once would get nobody anywhere. */
 const protectionMs = 60_000;
 
-export function candidatesFor(round: Round, claimant: WorkloadRecord): readonly Candidate[] {
-  const { cluster } = round;
-  const own = reservedNodes(cluster, claimant.workspace, round.nowMs);
+/**
+ * Of its own workspace what has less priority; of others what they have borrowed, if the unit is within the guarantee of
+ * its workspace, and what runs on nodes that are reserved for it. First of those who have most beyond their guarantee,
+ * then the least important, then the youngest.
+ */
+export function candidatesFor(round: Round, unit: QueuedUnit): readonly Candidate[] {
+  const { cluster, nowMs } = round;
+  const [claimant] = unit.members;
+  if (claimant === undefined) return [];
+  const reserved = reservedNodes(cluster, claimant.workspace, nowMs);
+  const mayReclaim = isGuaranteed(round, unit, claimant);
   const found: Candidate[] = [];
   for (const allocation of cluster.allocations.values()) {
     const workload = cluster.workloads.get(allocation.workload);
-    if (workload === undefined || !mayBeStopped(workload, allocation, claimant, round.nowMs)) continue;
-    if (allocation.workspace === claimant.workspace && workload.priority < claimant.priority)
-      found.push({ allocation, cause: 'preempted' });
-    else if (allocation.workspace !== claimant.workspace && (allocation.borrowed === true || own.has(allocation.node)))
+    if (workload === undefined || !mayBeStopped(round, workload, allocation, claimant)) continue;
+    const isOther = allocation.workspace !== claimant.workspace;
+    if (!isOther && workload.priority < claimant.priority) found.push({ allocation, cause: 'preempted' });
+    else if (isOther && ((mayReclaim && allocation.borrowed === true) || reserved.has(allocation.node)))
       found.push({ allocation, cause: 'reclaimed' });
   }
-  const priorityOf = ({ allocation }: Candidate): number => cluster.workloads.get(allocation.workload)?.priority ?? 0;
-  const placedAt = ({ allocation }: Candidate): number => allocation.placedAtMs ?? 0;
-  return found.sort((a, b) => priorityOf(a) - priorityOf(b) || placedAt(b) - placedAt(a) || (a.allocation.id < b.allocation.id ? -1 : 1));
+  return inOrder(round, found);
 }
 
-function mayBeStopped(workload: WorkloadRecord, allocation: AllocationRecord, claimant: WorkloadRecord, nowMs: number): boolean {
+function inOrder(round: Round, candidates: Candidate[]): readonly Candidate[] {
+  const { cluster, scheduler } = round;
+  const surplus = new Map<WorkspaceName, number>();
+  const surplusOf = (workspace: WorkspaceName): number => {
+    const known = surplus.get(workspace) ?? scheduler.quotas.tree.surplusOf(workspace);
+    surplus.set(workspace, known);
+    return known;
+  };
+  const priorityOf = (allocation: AllocationRecord): number => cluster.workloads.get(allocation.workload)?.priority ?? 0;
+  return candidates.sort(
+    ({ allocation: a }, { allocation: b }) =>
+      surplusOf(b.workspace) - surplusOf(a.workspace) ||
+      priorityOf(a) - priorityOf(b) ||
+      (b.placedAtMs ?? 0) - (a.placedAtMs ?? 0) ||
+      (a.id < b.id ? 1 : -1),
+  );
+}
+
+/** Whether all of it that must start is within what its workspace is guaranteed. */
+function isGuaranteed({ scheduler }: Round, { least }: QueuedUnit, claimant: WorkloadRecord): boolean {
+  if (!scheduler.quotas.tree.hasGuarantees) return false;
+  return scheduler.variantsOf(claimant).some((variant) => {
+    const units = { compute: least * variant.units.compute, memory: least * variant.units.memory };
+    const ask = { ...claimant, cpuMilli: least * claimant.cpuMilli, memoryMiB: least * claimant.memoryMiB };
+    const admission = admit(scheduler, ask, { ...variant, units });
+    return admission.kind === 'admitted' && !admission.borrowed;
+  });
+}
+
+function mayBeStopped(
+  { cluster, nowMs }: Round,
+  workload: WorkloadRecord,
+  allocation: AllocationRecord,
+  claimant: WorkloadRecord,
+): boolean {
   if (workload.interruptible === undefined || allocation.intent === 'stop' || workload.allocation !== allocation.id) return false;
-  // Nobody makes room twice for the same workload.
-  if (workload.eviction?.beneficiary === claimant.id) return false;
+  // Nobody makes room twice for the same unit.
+  const earlier = workload.eviction === undefined ? undefined : cluster.workloads.get(workload.eviction.beneficiary);
+  if (earlier !== undefined && ownerOf(earlier) === ownerOf(claimant)) return false;
   return nowMs - (allocation.placedAtMs ?? 0) >= protectionMs;
 }

@@ -116,7 +116,7 @@ export class Controller {
   }
 
   async #scheduleRound(signal: AbortSignal): Promise<void> {
-    if (this.cluster.queuedCount === 0) return this.waiting.set({ binds: [], evictions: [], promotions: [], waiting: [] });
+    if (this.cluster.queuedCount === 0) return this.waiting.set({ binds: [], evictions: [], relabels: [], waiting: [] });
     await scheduleRound({
       journal: this.journal,
       waiting: this.waiting,

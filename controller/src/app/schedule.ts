@@ -35,9 +35,9 @@ export async function scheduleRound(deps: ScheduleDeps): Promise<void> {
       draft.audit('place', workload.id, `${workload.name} on ${bind.placement.node}${devicesText(bind)}`);
     }
     for (const eviction of decision.evictions) evict(draft, eviction, nowMs);
-    for (const id of decision.promotions) {
+    for (const { allocation: id, borrowed } of decision.relabels) {
       const allocation = cluster.allocations.get(id);
-      if (allocation !== undefined) draft.apply({ kind: 'allocation', record: { ...allocation, borrowed: undefined } });
+      if (allocation !== undefined) draft.apply({ kind: 'allocation', record: { ...allocation, borrowed: borrowed || undefined } });
     }
   });
 }

@@ -39,6 +39,7 @@ export class Cluster {
   readonly asked = new Asked();
 
   readonly #queued = new Set<WorkloadId>();
+  readonly #stoppable = new Map<WorkspaceName, Set<WorkloadId>>();
   /** Workloads that were stopped to make room, and run or queue again. */
   readonly #evicted = new Set<WorkloadId>();
   readonly #gangs = new Map<string, Set<WorkloadId>>();
@@ -104,6 +105,11 @@ export class Cluster {
     const key = gangKey(workload);
     if (key === undefined) return [workload];
     return [...(this.#gangs.get(key) ?? [])].map((id) => this.#require(id)).sort((a, b) => a.sequence - b.sequence);
+  }
+
+  /** What of a workspace runs and may be interrupted. */
+  stoppableOf(workspace: WorkspaceName): readonly WorkloadRecord[] {
+    return [...(this.#stoppable.get(workspace) ?? [])].map((id) => this.#require(id));
   }
 
   /** Live workloads that made room for others at some time, or are about to. */
@@ -253,6 +259,9 @@ export class Cluster {
     // An ended workload without an allocation has nothing left to decide about.
     const live = next === undefined || hasEnded(next.phase) ? undefined : next;
     set(this.workloads, id, live);
+    const isStoppable = live?.interruptible !== undefined && (live.phase === 'running' || live.phase === 'starting');
+    if (before !== undefined && !isStoppable) toggle(this.#stoppable, before.workspace, id, false);
+    if (isStoppable) toggle(this.#stoppable, live.workspace, id, true);
     if (live?.eviction === undefined) this.#evicted.delete(id);
     else this.#evicted.add(id);
     const left = before === undefined ? undefined : gangKey(before);

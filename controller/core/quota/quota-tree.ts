@@ -191,8 +191,9 @@ export class QuotaTree {
       if (guaranteed === undefined) return;
       if ((node.own[dimension] ?? 0) + asked > guaranteed) fits = false;
       if (!isRest) return;
+      // A cluster may have become smaller than what was promised.
       const promised = node.children.reduce((sum, child) => sum + (child.guaranteed[dimension] ?? 0), 0);
-      if ((node.rest[dimension] ?? 0) + asked > guaranteed - promised) fits = false;
+      if ((node.rest[dimension] ?? 0) + asked > Math.max(0, guaranteed - promised)) fits = false;
     });
     return fits;
   }

@@ -1,33 +1,11 @@
 import type { NodeName, ReservationName, WorkloadId, WorkspaceName } from '@astrago/shared/domain/ids';
 import { describe, expect, it } from 'vitest';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { WorkloadRecord } from '../cluster/records.ts';
-import { allocationIds, h100, sampleCluster, sampleWorkload, whole } from '../cluster/sample-cluster.ts';
-import { stepWorkload } from '../workload.ts';
-import { decide } from './decide.ts';
+import { h100, sampleCluster, sampleWorkload, whole } from '../cluster/sample-cluster.ts';
 import type { Decision } from './decision.ts';
-import { applyBind } from './round.ts';
+import { look, submit } from './testing-rounds.ts';
 
 const minute = 60_000;
-const nextAllocationId = allocationIds();
-
-function submit(cluster: Cluster, ...workloads: readonly WorkloadRecord[]): void {
-  for (const record of workloads) cluster.apply({ kind: 'workload', record });
-  cluster.keep();
-}
-
-function look(cluster: Cluster, nowMs: number): Decision {
-  const decision = decide(cluster, { nextAllocationId, nowMs });
-  for (const bind of decision.binds) {
-    const workload = cluster.workloads.get(bind.workload);
-    if (workload === undefined) throw new Error('bound work exists');
-    applyBind(cluster, workload, bind, nowMs);
-    const { allocation, placement } = bind;
-    cluster.apply({ kind: 'workload', record: stepWorkload(workload, { kind: 'bound', allocation, placement, atMs: nowMs }) });
-  }
-  cluster.keep();
-  return decision;
-}
 
 function names({ binds }: Decision, cluster: Cluster): readonly (string | undefined)[] {
   return binds.map(({ workload }) => cluster.workloads.get(workload)?.name);

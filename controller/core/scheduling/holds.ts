@@ -4,6 +4,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { gangKey } from '../cluster/gangs.ts';
 import type { WorkloadRecord } from '../cluster/records.ts';
 import type { Bind } from './decision.ts';
+import type { QueuedUnit } from './gang.ts';
 import type { Scope } from './scope.ts';
 
 export interface Hold {
@@ -32,6 +33,8 @@ export class Holds {
     for (const { eviction } of cluster.evicted()) {
       const beneficiary = eviction === undefined ? undefined : cluster.workloads.get(eviction.beneficiary);
       if (eviction === undefined || beneficiary?.phase !== 'queued') continue;
+      // It has started since, and had to go itself: what was promised to it was kept.
+      if (beneficiary.eviction !== undefined && beneficiary.eviction.atMs >= eviction.atMs) continue;
       const owner = ownerOf(beneficiary);
       this.beneficiaries.add(owner);
       this.keep(eviction.node, { owner, fromMs: undefined, spareGpus: 0, lendsToInterruptible: false });
@@ -41,6 +44,10 @@ export class Holds {
       const hold = { owner: workspace, fromMs: fromMs <= nowMs ? undefined : fromMs, spareGpus: 0, lendsToInterruptible: true };
       for (const node of nodes) this.keep(node, hold);
     }
+  }
+
+  isPromised({ members: [first] }: QueuedUnit): boolean {
+    return this.beneficiaries.size > 0 && first !== undefined && this.beneficiaries.has(ownerOf(first));
   }
 
   keep(node: NodeName, hold: Hold): void {

@@ -1,49 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Cluster } from '../cluster/cluster.ts';
-import type { WorkloadRecord } from '../cluster/records.ts';
 import { allocationIds, h100, sampleCluster, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
-import { stepWorkload } from '../workload.ts';
 import { decide } from './decide.ts';
-import type { Decision } from './decision.ts';
-import { applyBind } from './round.ts';
+import { carryOut, look, submit } from './testing-rounds.ts';
 
 const later = 10 * 60_000;
 const restartable = { interruptible: 'restart' } as const;
 const nextAllocationId = allocationIds();
-
-function submit(cluster: Cluster, ...workloads: readonly WorkloadRecord[]): void {
-  for (const record of workloads) cluster.apply({ kind: 'workload', record });
-  cluster.keep();
-}
-
-function look(cluster: Cluster, nowMs: number): Decision {
-  const decision = decide(cluster, { nextAllocationId, nowMs });
-  for (const bind of decision.binds) {
-    const workload = cluster.workloads.get(bind.workload);
-    if (workload === undefined) throw new Error('bound work exists');
-    applyBind(cluster, workload, bind, nowMs);
-    const { allocation, placement } = bind;
-    cluster.apply({ kind: 'workload', record: stepWorkload(workload, { kind: 'bound', allocation, placement, atMs: nowMs }) });
-  }
-  cluster.keep();
-  return decision;
-}
-
-/** What the agent and the lifecycle make of it: the victim is gone and queues again. */
-function carryOut(cluster: Cluster, { evictions }: Decision, nowMs: number): void {
-  for (const { workload: id, allocation, cause, beneficiary, node } of evictions) {
-    const workload = cluster.workloads.get(id);
-    if (workload === undefined) throw new Error('a victim exists');
-    const count = (workload.eviction?.count ?? 0) + 1;
-    cluster.apply({ kind: 'allocation-released', id: allocation });
-    cluster.apply({
-      kind: 'workload',
-      record: { ...workload, phase: 'queued', eviction: { cause, beneficiary, node, atMs: nowMs, count } },
-    });
-  }
-  cluster.keep();
-}
 
 describe('preemption', () => {
   it('stops the least that lets higher priority of the workspace start, the youngest of the lowest priority', () => {

@@ -41,7 +41,7 @@ export class Round {
   /** @param scope bays that it may go to; all where it is absent. */
   place(workload: WorkloadRecord, scope?: Scope): Answer {
     const isRemembered = scope === undefined || scope.name !== undefined;
-    const key = isRemembered ? `${askKey(askFacts(workload))}${closenessOf(workload)}|${scope?.name ?? ''}` : '';
+    const key = isRemembered ? `${askKeyOf(workload)}|${scope?.name ?? ''}` : '';
     if (this.#withoutRoom.has(key)) return { kind: 'no', obstacle: 'room' };
     const variants = this.scheduler.variantsOf(workload);
     const admitted: AskVariant[] = [];
@@ -98,8 +98,10 @@ function isBorrowed(admission: Admission | undefined): boolean {
   return admission?.kind === 'admitted' && admission.borrowed;
 }
 
-function closenessOf({ constraints }: WorkloadRecord): string {
-  return constraints?.together === undefined ? '' : JSON.stringify(constraints.together);
+/** Equal for asks that are placed alike. */
+export function askKeyOf(workload: WorkloadRecord): string {
+  const together = workload.constraints?.together;
+  return `${askKey(askFacts(workload))}${together === undefined ? '' : JSON.stringify(together)}`;
 }
 
 /** Orders the layouts and makes the allocation; the workload's own record is the lifecycle's to change. */

@@ -1,7 +1,7 @@
 import type { WorkspaceName } from '@astrago/shared/domain/ids';
 import type { QuotaTree } from '../quota/quota-tree.ts';
 import type { QueuedUnit } from './gang.ts';
-import { type Holds, ownerOf } from './holds.ts';
+import type { Holds } from './holds.ts';
 
 /**
  * The queue, unit by unit: first those for whom room was made, since nobody is to be stopped in vain; then of the
@@ -9,8 +9,7 @@ import { type Holds, ownerOf } from './holds.ts';
  * asked for one unit at a time.
  */
 export function* serviceOrder(tree: QuotaTree, units: readonly QueuedUnit[], holds: Holds): Generator<QueuedUnit> {
-  const isPromised = ({ members: [first] }: QueuedUnit): boolean => first !== undefined && holds.beneficiaries.has(ownerOf(first));
-  const promised = holds.beneficiaries.size === 0 ? [] : units.filter(isPromised);
+  const promised = holds.beneficiaries.size === 0 ? [] : units.filter((unit) => holds.isPromised(unit));
   yield* promised;
   const left = promised.length === 0 ? units : units.filter((unit) => !promised.includes(unit));
   const queues = Map.groupBy(left, ({ members: [first] }) => first?.workspace);

@@ -1,5 +1,5 @@
 // Who may be stopped for a unit, the best victims first.
-import type { WorkspaceName } from '@astrago/shared/domain/ids';
+import type { AllocationId, WorkspaceName } from '@astrago/shared/domain/ids';
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
 import { admit } from './admission.ts';
 import type { QueuedUnit } from './gang.ts';
@@ -22,16 +22,20 @@ export function candidatesFor(round: Round, unit: QueuedUnit): readonly Candidat
   if (claimant === undefined) return [];
   const reserved = reservedNodes(cluster, claimant.workspace, nowMs);
   const mayReclaim = isGuaranteed(round, unit, claimant);
-  const found: Candidate[] = [];
-  for (const allocation of cluster.allocations.values()) {
+  const own = cluster
+    .stoppableOf(claimant.workspace)
+    .filter(({ priority }) => priority < claimant.priority)
+    .flatMap(({ id }) => cluster.allocationsOf(id));
+  const others = [...(mayReclaim ? cluster.borrowed() : []), ...[...reserved].flatMap((node) => cluster.allocationsOnNode(node))];
+  const found = new Map<AllocationId, Candidate>();
+  for (const allocation of own) found.set(allocation.id, { allocation, cause: 'preempted' });
+  for (const allocation of others)
+    if (allocation.workspace !== claimant.workspace) found.set(allocation.id, { allocation, cause: 'reclaimed' });
+  const stoppable = [...found.values()].filter(({ allocation }) => {
     const workload = cluster.workloads.get(allocation.workload);
-    if (workload === undefined || !mayBeStopped(round, workload, allocation, claimant)) continue;
-    const isOther = allocation.workspace !== claimant.workspace;
-    if (!isOther && workload.priority < claimant.priority) found.push({ allocation, cause: 'preempted' });
-    else if (isOther && ((mayReclaim && allocation.borrowed === true) || reserved.has(allocation.node)))
-      found.push({ allocation, cause: 'reclaimed' });
-  }
-  return inOrder(round, found);
+    return workload !== undefined && mayBeStopped(round, workload, allocation, claimant);
+  });
+  return inOrder(round, stoppable);
 }
 
 function inOrder(round: Round, candidates: Candidate[]): readonly Candidate[] {

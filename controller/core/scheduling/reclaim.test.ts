@@ -1,0 +1,148 @@
+import type { WorkspaceName } from '@astrago/shared/domain/ids';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { auditInvariants } from '../audit.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { WorkloadRecord, WorkspaceRecord } from '../cluster/records.ts';
+import { h100, sampleCluster, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
+import { schedulerOf } from './scheduler.ts';
+import { carryOut, look, submit } from './testing-rounds.ts';
+
+const later = 10 * 60_000;
+const named = (name: string): WorkspaceName => name as WorkspaceName;
+/** A whole H100 is 7 compute and 8 memory slices. */
+const gpus = (count: number): WorkspaceRecord['limit'] => ({ compute: 7 * count, memory: 8 * count });
+
+function clusterOf(nodes: number, workspaces: readonly Partial<WorkspaceRecord>[]): Cluster {
+  const cluster = sampleCluster(Array.from({ length: nodes }, (_, at) => ({ name: `n${at}`, gpus: [h100, h100] })));
+  for (const record of workspaces)
+    cluster.apply({ kind: 'workspace', record: { name: named('x'), limit: { compute: undefined, memory: undefined }, ...record } });
+  cluster.keep();
+  return cluster;
+}
+
+const work = (sequence: number, workspace: string, more: Partial<WorkloadRecord> = {}): WorkloadRecord =>
+  sampleWorkload(sequence, whole(1), { workspace: named(workspace), interruptible: 'restart', ...more });
+
+describe('what is guaranteed', () => {
+  it('is lent out while it is idle, and given back when it is asked for', () => {
+    const cluster = clusterOf(1, [
+      { name: named('a'), guaranteed: gpus(1) },
+      { name: named('b'), guaranteed: gpus(1) },
+    ]);
+    submit(cluster, work(1, 'a'), work(2, 'a'));
+    const first = look(cluster, 0);
+    expect(first.binds.map(({ borrowed }) => borrowed)).toEqual([false, true]);
+
+    submit(cluster, work(3, 'b'));
+    const second = look(cluster, later);
+
+    expect(second.evictions).toMatchObject([{ workload: work(2, 'a').id, cause: 'reclaimed', beneficiary: work(3, 'b').id }]);
+    carryOut(cluster, second, later);
+    expect(look(cluster, later + 1).binds).toMatchObject([{ workload: work(3, 'b').id, borrowed: false }]);
+  });
+
+  it('is not lent to what may not be interrupted', () => {
+    const cluster = clusterOf(1, [
+      { name: named('a'), guaranteed: gpus(1) },
+      { name: named('b'), guaranteed: gpus(1) },
+    ]);
+    submit(cluster, work(1, 'a', { interruptible: undefined }), work(2, 'a', { interruptible: undefined }));
+    const { binds, waiting } = look(cluster, 0);
+    expect(binds).toHaveLength(1);
+    expect(waiting).toMatchObject([{ obstacle: 'guarantee' }]);
+  });
+
+  it('is not asked back by who would only borrow it', () => {
+    const cluster = clusterOf(1, [{ name: named('a'), guaranteed: gpus(1) }, { name: named('b') }]);
+    submit(cluster, work(1, 'b'), work(2, 'b'));
+    look(cluster, 0);
+    submit(cluster, work(3, 'a'));
+    const reclaim = look(cluster, later);
+    expect(reclaim.evictions).toHaveLength(1);
+    carryOut(cluster, reclaim, later);
+    look(cluster, later + 1);
+    submit(cluster, work(4, 'a'));
+    // It has its one GPU: the second would be borrowed, and b has the other for its own.
+    expect(look(cluster, 2 * later).evictions).toEqual([]);
+  });
+
+  it('comes to what was borrowed when older work of the workspace ends', () => {
+    const cluster = clusterOf(1, [
+      { name: named('a'), guaranteed: gpus(1) },
+      { name: named('b'), guaranteed: gpus(1) },
+    ]);
+    submit(cluster, work(1, 'a'), work(2, 'a'));
+    const [own, borrowed] = look(cluster, 0).binds;
+    if (own === undefined || borrowed === undefined) throw new Error('both run');
+    cluster.apply({ kind: 'allocation-released', id: own.allocation });
+    cluster.keep();
+    expect(look(cluster, 1).relabels).toEqual([{ allocation: borrowed.allocation, borrowed: false }]);
+  });
+
+  it('that is set later is asked back from who had it all', () => {
+    const cluster = clusterOf(1, [{ name: named('a') }]);
+    submit(cluster, work(1, 'a'), work(2, 'a'));
+    const [, younger] = look(cluster, 0).binds;
+    cluster.apply({
+      kind: 'workspace',
+      record: { name: named('b'), limit: { compute: undefined, memory: undefined }, guaranteed: gpus(1) },
+    });
+    submit(cluster, work(3, 'b'));
+    const decision = look(cluster, later);
+    expect(decision.relabels).toEqual([{ allocation: younger?.allocation, borrowed: true }]);
+    expect(decision.evictions).toMatchObject([{ allocation: younger?.allocation }]);
+  });
+});
+
+describe('over any workspaces and any work', () => {
+  const job = fc.record({
+    workspace: fc.constantFrom('a', 'b', 'c'),
+    ask: fc.oneof(fc.integer({ min: 1, max: 2 }).map(whole), fc.constantFrom('1g.10gb', '3g.40gb').map(slice)),
+    priority: fc.integer({ min: 0, max: 2 }),
+    mayBeStopped: fc.boolean(),
+  });
+
+  it('reclaim and preemption come to an end, nobody makes room twice for the same, and nothing is stopped in vain', () => {
+    fc.assert(
+      fc.property(fc.array(job, { minLength: 1, maxLength: 24 }), fc.nat(2), fc.nat(2), (jobs, ofA, ofB) => {
+        const cluster = clusterOf(2, [
+          { name: named('a'), guaranteed: gpus(ofA) },
+          { name: named('b'), guaranteed: gpus(ofB) },
+          { name: named('c') },
+        ]);
+        const served = new Set<string>();
+        let nowMs = 0;
+        let promised = new Set<string>();
+        // Arrivals first, in two waves, and then only what they lead to.
+        for (let round = 0; round < 60; round += 1) {
+          nowMs += later;
+          const wave = round === 0 ? jobs.slice(0, jobs.length / 2) : round === 1 ? jobs.slice(jobs.length / 2) : [];
+          wave.forEach(({ workspace, ask, priority, mayBeStopped }, at) => {
+            const more = {
+              workspace: named(workspace),
+              priority,
+              submittedAtMs: nowMs,
+              ...(mayBeStopped ? { interruptible: 'restart' as const } : {}),
+            };
+            submit(cluster, sampleWorkload(round * 100 + at, ask, more));
+          });
+          const decision = look(cluster, nowMs);
+          const bound = new Set<string>(decision.binds.map(({ workload }) => workload));
+          for (const beneficiary of promised) expect(bound.has(beneficiary)).toBe(true);
+          for (const { workload, beneficiary } of decision.evictions) {
+            expect(served.has(`${workload} ${beneficiary}`)).toBe(false);
+            served.add(`${workload} ${beneficiary}`);
+          }
+          promised = new Set(decision.evictions.map(({ beneficiary }) => beneficiary));
+          carryOut(cluster, decision, nowMs);
+          expect(auditInvariants(cluster)).toEqual([]);
+          expect(schedulerOf(cluster).quotas.tree.isOverGuarantee()).toBe(false);
+          if (round > 1 && decision.binds.length + decision.evictions.length === 0) return;
+        }
+        throw new Error('it goes on and on');
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

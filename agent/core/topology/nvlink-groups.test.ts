@@ -6,7 +6,7 @@ const row = (index: number, ...nvlinks: readonly number[]): TopologyRow => ({ in
 
 /** A machine of `size` GPUs and links between some of them. */
 const machine = fc
-  .integer({ min: 1, max: 16 })
+  .integer({ min: 2, max: 16 })
   .chain((size) =>
     fc.tuple(fc.constant(size), fc.array(fc.tuple(fc.nat(size - 1), fc.nat(size - 1)).filter(([one, other]) => one !== other))),
   );

@@ -23,6 +23,7 @@ const linked: readonly TopologyRow[] = [
 ];
 const apart: readonly TopologyRow[] = linked.map((row) => ({ ...row, nvlinks: [] }));
 const hang = new DriverFault('timed-out', { command: ['topo', '-m'] });
+const refusal = new DriverFault('failed', { command: ['topo', '-m'] });
 
 /** A machine whose driver answers with what `table` gives. */
 class Machine implements AsyncDisposable {
@@ -99,17 +100,23 @@ describe('how GPUs are connected', () => {
     expect([machine.groups, machine.asked]).toEqual([[0, 0], 2]);
   });
 
-  it('stays absent where the driver fails, is asked again ten minutes later, and is told of once', async () => {
+  it.each([
+    ['refuses, and is asked again ten minutes later', refusal, 600_000],
+    ['hung, and is asked again an hour later', hang, 3_600_000],
+  ])('stays absent where the driver %s', async (_what, fault, restMs) => {
     await using machine = new Machine();
-    machine.table = () => Promise.reject(hang);
+    machine.table = () => Promise.reject(fault);
     await machine.lists([gpu(0), gpu(1)]);
     await machine.lists([gpu(0), gpu(1)]);
     expect([machine.groups, machine.nodes, machine.asked]).toEqual([[undefined, undefined], [undefined, 3], 1]);
-    await machine.clock.passUntil(700_000);
+    await machine.clock.passUntil(restMs - 1000);
+    await machine.lists([gpu(0), gpu(1)]);
+    expect(machine.asked).toBe(1);
+    await machine.clock.passUntil(restMs + 1000);
     await machine.lists([gpu(0), gpu(1)]);
     expect([machine.asked, machine.told]).toEqual([2, ['the driver did not tell how its GPUs are connected']]);
     machine.table = () => Promise.resolve(linked);
-    await machine.clock.passUntil(1_400_000);
+    await machine.clock.passUntil(3 * restMs);
     await machine.lists([gpu(0), gpu(1)]);
     expect(machine.groups).toEqual([0, 0]);
   });

@@ -56,8 +56,8 @@ export async function learnTopology(
   return { byGpu: new Map(found), rows, fault };
 }
 
-/** A table that could not be had is not asked for again so soon: what made it hang once would do so again. */
-const restMs = 600_000;
+/** A table that could not be had is not asked for again so soon; least where it hung, for a change of mode waits that long. */
+const restMs = { refused: 600_000, hung: 3_600_000 };
 
 interface Taken {
   /** Driver and GPUs that it is of. A boot is the end of every agent. */
@@ -110,10 +110,14 @@ export class TopologyWatch {
       of,
       rows,
       seenWhole: fault === undefined ? new Set([...before.seenWhole, ...whole]) : before.seenWhole,
-      notBeforeMs: fault === undefined ? 0 : clock.elapsedMs() + restMs,
+      notBeforeMs: fault === undefined ? 0 : clock.elapsedMs() + (isHang(fault) ? restMs.hung : restMs.refused),
     };
     if (fault !== undefined && before.notBeforeMs === 0)
       log({ code: fault.code, fault: fault.message }, 'the driver did not tell how its GPUs are connected');
     state.setTopology(byGpu);
   }
+}
+
+function isHang({ code }: DriverFault): boolean {
+  return code === 'timed-out' || code === 'busy-with-hung-command';
 }

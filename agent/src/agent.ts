@@ -16,8 +16,10 @@ import { MigManagement } from './app/mig-management.ts';
 import { NodeAgent } from './app/node-agent.ts';
 import { NodeState, nodeKey } from './app/node-state.ts';
 import { Collectors } from './app/telemetry-status.ts';
+import { TopologyWatch } from './app/topology.ts';
 import type { AgentConfig } from './config.ts';
 import { hostReader } from './host/host-reader.ts';
+import { numaNodes } from './host/numa-nodes.ts';
 import { openKernelLog } from './kernel-log/kernel-log.ts';
 import { openResetMemory } from './kernel-log/reset-memory.ts';
 import { lockDirectory } from './ledger/directory-lock.ts';
@@ -128,6 +130,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       onChange: () => agent.reconsiderLayouts(),
       log: warn,
     });
+    const topology = new TopologyWatch({ table: driver, numaNodes: numaNodes({ root: config.hostRoot }), state, clock, log: warn });
     const mps = new LocalMpsControl({
       directory: mpsDirectory({ asked: config.mpsDirectory, dataDirectory: config.dataDirectory }),
       program: config.mpsControl,
@@ -216,6 +219,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
       host?.run(ending.signal),
       health.run(ending.signal),
       migManagement.run(ending.signal),
+      topology.run(ending.signal),
       metrics.run(ending.signal),
     ]);
     const beats = link?.beat(ending.signal);

@@ -120,7 +120,7 @@ function readCommonConfig(environment: Environment, flags: MetricsFlags): Omit<A
     // Another file plays a reboot of a simulated node.
     bootIdFile: environment['ASTRAGO_BOOT_ID_FILE'] ?? '/proc/sys/kernel/random/boot_id',
     migManagement: parseMigManagement(environment['ASTRAGO_MIG_MANAGEMENT']),
-    hostRoot: environment['ASTRAGO_HOST_ROOT'] ?? '/',
+    hostRoot: hostRoot(environment),
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
     workloadEnvironment: { PATH: environment['ASTRAGO_WORKLOAD_PATH'] ?? usualPath, LANG: 'C.UTF-8' },
     workloadUser: environment['ASTRAGO_WORKLOAD_USER'],
@@ -150,6 +150,11 @@ export function toolEnvironment(environment: Environment): Readonly<Record<strin
 
 export function nodeName(environment: Environment): string {
   return environment['ASTRAGO_NODE_NAME'] ?? hostname().toLowerCase();
+}
+
+/** Where the file system of the host is. */
+export function hostRoot(environment: Environment): string {
+  return environment['ASTRAGO_HOST_ROOT'] ?? '/';
 }
 
 /** host:port of `/metrics`, where flags go before the setting. */

@@ -1,11 +1,13 @@
 // What the commands are told that look at a machine and end. They take it as it is: nothing has to be set.
 import type { Environment } from '@astrago/shared/runtime/environment';
-import { metricsBind, nodeName, toolEnvironment } from './config.ts';
+import { hostRoot, metricsBind, nodeName, toolEnvironment } from './config.ts';
 
 /** What the commands that look once and end need; nothing has to be set. */
 export interface ObserverConfig {
   readonly node: string;
   readonly nvidiaSmi: string;
+  /** Where the file system of the host is. */
+  readonly hostRoot: string;
   /** For the commands that are started. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -14,6 +16,7 @@ export function readObserverConfig(environment: Environment): ObserverConfig {
   return {
     node: nodeName(environment),
     nvidiaSmi: environment['ASTRAGO_NVIDIA_SMI'] ?? 'nvidia-smi',
+    hostRoot: hostRoot(environment),
     environment: toolEnvironment(environment),
   };
 }

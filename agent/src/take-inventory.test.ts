@@ -1,8 +1,10 @@
 // One look through stand-ins for nvidia-smi that know only what was recorded of some machine.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createMachine, createReplay } from '@astrago/sim';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { InventoryDocument } from './commands/inventory-document.ts';
 import { inventoryTable } from './commands/inventory-table.ts';
+import { examine } from './examine.ts';
 import { captured, fixturePaths } from './smi/testing/fixtures.ts';
 import { type Reply, scriptedSmi } from './smi/testing/scripted-smi.ts';
 import { takeInventory } from './take-inventory.ts';
@@ -147,6 +149,57 @@ describe('one look through a stand-in that knows', () => {
     expect(gpu?.mig).not.toHaveProperty('pending');
     expect(gpu?.readings['gpuUtilizationRatio']).toBe(0);
     expect(gpu?.readings['powerWatts']).toBeGreaterThan(0);
+  });
+});
+
+describe('how GPUs are connected', () => {
+  it.each([
+    ['h100-80gb-hbm3__590.48.01', 0],
+    ['h100-mig__590.48.01', 0],
+    ['l40s__595.80', 0],
+    ['nvidia-geforce-rtx-2080-super__610.62', undefined],
+    ['nvidia-geforce-rtx-2080-super__591.86', undefined],
+  ])('is told of %s', async (name, numaNode) => {
+    const [gpu] = (await replayed(capture(name))).document.gpus;
+    expect([gpu?.nvlinkGroup, gpu?.numaNode]).toEqual([undefined, numaNode]);
+  });
+
+  it('is in a bundle, from which a stand-in tells it again', async () => {
+    const { nvidiaSmi } = createMachine({ directory: scratch.path('machine'), model: 'a30-24gb', gpuCount: 4, seed: 1 });
+    const environment = { PATH: process.env['PATH'], ASTRAGO_NVIDIA_SMI: nvidiaSmi, ASTRAGO_NODE_NAME: 'n' };
+    const bundle = `${scratch.path('bundle')}/`;
+    const command = { kind: 'doctor', json: true, limitMs: 20_000, bundle, redact: true } as const;
+    let report = '';
+    await examine(
+      command,
+      environment,
+      (text) => {
+        report += text;
+      },
+      () => undefined,
+    );
+    expect(report).toContain('4 GPUs, NVLink between GPU 0, 1 and GPU 2, 3, NUMA nodes 0, 1');
+    const replay = createReplay({ directory: scratch.path('replay'), bundle });
+    const { document } = await look(replay.nvidiaSmi);
+    expect(document.gpus.map(({ nvlinkGroup, numaNode }) => [nvlinkGroup, numaNode])).toEqual([
+      [0, 0],
+      [0, 0],
+      [2, 1],
+      [2, 1],
+    ]);
+  });
+
+  it('is left out where that command hangs, and nothing else is', async () => {
+    const { nvidiaSmi, faultsFile } = createMachine({ directory: scratch.path('machine'), model: 'h100-80gb', gpuCount: 2, seed: 1 });
+    writeFileSync(faultsFile, JSON.stringify({ rules: [{ match: { args: 'topo' }, action: { hang: true } }] }));
+    const looked = await look(nvidiaSmi, 5000);
+    expect(looked.exitCode).toBe(0);
+    expect(kinds(looked)).toEqual([]);
+    for (const gpu of looked.document.gpus) {
+      expect(gpu).not.toHaveProperty('nvlinkGroup');
+      expect(gpu).not.toHaveProperty('numaNode');
+      expect(gpu.readings['powerWatts']).toBeGreaterThan(0);
+    }
   });
 });
 

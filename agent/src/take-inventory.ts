@@ -3,10 +3,12 @@ import { systemClock } from '@astrago/shared/runtime/clock';
 import type { Environment } from '@astrago/shared/runtime/environment';
 import { emptyOrder } from '#core/order';
 import { Attribution } from './app/attribution.ts';
+import { learnTopology } from './app/topology.ts';
 import type { AgentCommand } from './commands/command-line.ts';
 import { inventoryDocument } from './commands/inventory-document.ts';
 import { inventoryTable } from './commands/inventory-table.ts';
 import { lookOnce } from './commands/look-once.ts';
+import { numaNodes } from './host/numa-nodes.ts';
 import { readObserverConfig } from './look-config.ts';
 import { processInspector } from './processes/process-inspector.ts';
 import { ProcessTable } from './processes/process-table.ts';
@@ -33,6 +35,8 @@ export async function takeInventory(
       node: config.node,
       driver,
       clock: systemClock,
+      topology: async (gpus, signal) =>
+        (await learnTopology(gpus, { table: driver, numaNodes: numaNodes({ root: config.hostRoot }) }, signal)).byGpu,
       attribute: (seen) => attribution.attribute(seen),
     },
     new AbortController().signal,

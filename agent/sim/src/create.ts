@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { GpuModel } from './gpu-model.ts';
 import { gpuUuid, seededHex } from './identity.ts';
 import { install, replace } from './install-program.ts';
-import type { GpuState, MachineState } from './machine-state.ts';
+import type { GpuState, MachineState, MachineTopology } from './machine-state.ts';
 import { readState } from './state-file.ts';
 
 export { type CreatedReplay, createReplay, type ReplayOrder } from './create-replay.ts';
@@ -26,6 +26,8 @@ export interface MachineOrder {
   readonly persistence?: boolean;
   /** Off unless given. */
   readonly migEnabled?: boolean;
+  /** Unless given as the board has it, on two sockets from four GPUs on, without network cards. */
+  readonly topology?: Partial<MachineTopology>;
 }
 
 export interface CreatedMachine {
@@ -122,7 +124,17 @@ function freshState(order: MachineOrder, model: GpuModel): MachineState {
     };
   });
   const driverVersion = order.driverVersion ?? '590.48.01';
-  return { version: 1, modelKey: model.key, seed, driverVersion, persistenceAtBoot: persistence, bootedAtMs: Date.now(), gpus };
+  const topology = order.topology === undefined ? {} : { topology: order.topology };
+  return {
+    version: 1,
+    modelKey: model.key,
+    seed,
+    driverVersion,
+    persistenceAtBoot: persistence,
+    ...topology,
+    bootedAtMs: Date.now(),
+    gpus,
+  };
 }
 
 /** Ascending with the index, as the driver enumerates; spread over the bus by the seed. */

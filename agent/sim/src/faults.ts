@@ -39,6 +39,12 @@ export interface Behaviour {
   readonly errorStream?: 'stdout' | 'stderr';
   /** Clients of MPS on a GPU that is not cut: the server alone is listed, with their memory, unless told otherwise. */
   readonly mpsClientsOnWholeGpu?: 'hidden' | 'listed';
+  /** Whether `topo -m` shows the links of a GPU in MIG mode; `hidden` unless told otherwise. */
+  readonly nvlinkInMigMode?: 'hidden' | 'listed';
+  /** What `topo -m` says of NUMA: a virtual machine may not know or say all nodes, Windows leaves the cells empty. */
+  readonly numaAffinity?: 'known' | 'not-available' | 'range' | 'blank';
+  /** How many of the three columns about CPUs and NUMA `topo -m` has; older drivers have fewer. */
+  readonly affinityColumns?: 1 | 2 | 3;
   /** `-l` beside what the help does not list it for, such as `-L`: refused unless told to run once. */
   readonly loopOutsideQueries?: 'refuse' | 'once';
 }

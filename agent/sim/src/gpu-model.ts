@@ -39,6 +39,8 @@ export interface GpuModel {
   readonly edppMultiplier: string | null;
   readonly addressingMode: string;
   readonly onModuleBoard: boolean;
+  /** Between any two GPUs, or those of each pair; `null` where it has no NVLink. */
+  readonly nvlink: { readonly links: number; readonly reach: 'all' | 'pairs' } | null;
   readonly withoutCapture: readonly string[];
   readonly mig: MigTable | null;
 }

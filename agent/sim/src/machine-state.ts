@@ -6,8 +6,18 @@ export interface MachineState {
   readonly driverVersion: string;
   /** What a boot brings back; persistence itself is not kept by the driver. */
   readonly persistenceAtBoot: boolean;
+  /** Where it is not as machines of the model are. */
+  readonly topology?: Partial<MachineTopology>;
   bootedAtMs: number;
   gpus: GpuState[];
+}
+
+/** How its devices are connected. */
+export interface MachineTopology {
+  readonly nvlink: 'all' | 'pairs' | 'none';
+  readonly numaNodes: number;
+  /** Network cards in the table. */
+  readonly nics: number;
 }
 
 export interface GpuState {

@@ -13,6 +13,7 @@ export async function runCommand(machine: Machine, args: readonly string[]): Pro
   if (args[0] === 'mig') return (await import('./mig-command.ts')).runMig(machine, args.slice(1));
   if (args[0] === 'dmon' || args[0] === 'pmon') return (await import('./monitors.ts')).runMonitor(machine, args[0], args.slice(1));
   if (args[0] === 'compute-policy') return (await import('./compute-policy.ts')).runComputePolicy(machine, args.slice(1));
+  if (args[0] === 'topo') return (await import('./topology.ts')).runTopology(machine, args.slice(1));
   const line = parseCommandLine(args, mainGrammar);
   refuseLoop(machine, line);
   const setter = await runSetter(machine, line);

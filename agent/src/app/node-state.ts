@@ -17,6 +17,9 @@ export interface NodeSnapshot {
   readonly mpsDaemons?: ReadonlyMap<string, readonly MpsDaemonSnapshot[]>;
 }
 
+/** Where a GPU sits, as {@link ObservedGpu} has it. */
+export type GpuTopology = Pick<ObservedGpu, 'nvlinkGroup' | 'numaNode'>;
+
 /** An MPS control daemon of ours. */
 export interface MpsDaemonSnapshot {
   /** The GPU or MIG UUID it serves. */
@@ -95,6 +98,7 @@ export class NodeState {
   readonly #missing = new Set<GpuUuid>();
   readonly #conditions = new Map<string, Condition[]>();
   readonly #mpsDaemons = new Map<string, readonly MpsDaemonSnapshot[]>();
+  #topology: ReadonlyMap<GpuUuid, GpuTopology> = new Map();
   readonly #nowMs: () => number;
   readonly #listedAt = new Map<GpuUuid, number>();
   #driverVersion: string | undefined;
@@ -190,6 +194,12 @@ export class NodeState {
     this.publish();
   }
 
+  /** Takes the place of what was known before of any GPU. */
+  setTopology(byGpu: ReadonlyMap<GpuUuid, GpuTopology>): void {
+    this.#topology = byGpu;
+    this.publish();
+  }
+
   #change(key: string, kind: ConditionKind, detail: string | undefined): boolean {
     const list = this.#conditions.get(key) ?? [];
     const before = list.find((condition) => condition.kind === kind);
@@ -205,7 +215,7 @@ export class NodeState {
     if (this.#observedAtMs === 0 && this.#conditions.size === 0) return;
     this.inventory.set({
       driverVersion: this.#driverVersion,
-      gpus: [...this.#gpus.values()].sort((a, b) => a.index - b.index),
+      gpus: [...this.#gpus.values()].map((gpu) => ({ ...gpu, ...this.#topology.get(gpu.uuid) })).sort((a, b) => a.index - b.index),
       conditions: new Map([...this.#conditions].map(([key, list]) => [key, [...list]])),
       observedAtMs: this.#observedAtMs,
       mpsDaemons: new Map(this.#mpsDaemons),

@@ -24,6 +24,10 @@ export interface ObservedGpu {
   /** From the device's own listing; empty when it cannot be cut, or did not say yet. */
   readonly profiles: readonly Profile[];
   readonly slices: readonly LiveSlice[];
+  /** GPUs of this machine with the same number reach each other over NVLink; absent: not known, or none. */
+  readonly nvlinkGroup?: number | undefined;
+  /** As the kernel numbers them; absent: not known. */
+  readonly numaNode?: number | undefined;
   /** Absent where everything was listed that there is. */
   readonly shortfall?: Shortfall | undefined;
 }

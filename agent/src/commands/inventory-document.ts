@@ -26,6 +26,10 @@ interface GpuEntry {
   readonly model: string;
   readonly pciBusId: string;
   readonly memoryBytes?: number;
+  /** GPUs with the same number reach each other over NVLink. */
+  readonly nvlinkGroup?: number;
+  /** As the kernel numbers them. */
+  readonly numaNode?: number;
   /** `pending` is the mode after the next reset, where it differs. */
   readonly mig: { readonly capable: boolean; readonly enabled: boolean; readonly pending?: boolean };
   /** What the device offers; absent where it offers nothing or did not say. */
@@ -138,7 +142,7 @@ function gpuEntry(gpu: ObservedGpu, state: InventoryState, conditions: readonly 
     index: gpu.index,
     model: gpu.model,
     pciBusId: gpu.pciBusId,
-    ...given({ memoryBytes: bytes(gpu.memoryMiB) }),
+    ...given({ memoryBytes: bytes(gpu.memoryMiB), nvlinkGroup: gpu.nvlinkGroup, numaNode: gpu.numaNode }),
     mig: { capable: gpu.migCapable, enabled: gpu.migEnabled, ...given({ pending: gpu.migPending }) },
     ...(gpu.profiles.length === 0 ? {} : { profiles: gpu.profiles.map(profileEntry) }),
     slices: [

@@ -1,9 +1,10 @@
 // One look at everything, in the order in which an agent's loops would take it.
+import type { GpuUuid } from '@astrago/shared/domain/ids';
 import type { Clock } from '@astrago/shared/runtime/clock';
 import { afterSample, findingsOf, unexamined } from '#core/health/gpu-health';
 import type { GpuSample } from '#core/telemetry/sample';
-import { type AttributedProcess, NodeState, nodeKey } from '../app/node-state.ts';
-import { DriverFault, type GpuDriver, type ObservedProcess } from '../app/ports.ts';
+import { type AttributedProcess, type GpuTopology, NodeState, nodeKey } from '../app/node-state.ts';
+import { DriverFault, type GpuDriver, type ObservedGpu, type ObservedProcess } from '../app/ports.ts';
 import type { DeviceDetails } from '../app/telemetry-source.ts';
 import type { InventoryState } from './inventory-document.ts';
 
@@ -20,6 +21,8 @@ export interface LookOnceDeps {
   readonly node: string;
   readonly driver: Pick<GpuDriver, 'observe'> & { telemetryOnce(signal: AbortSignal): Promise<Measured> };
   readonly clock: Clock;
+  /** How the GPUs are connected; absent: not asked. Rejects only when `signal` is aborted. */
+  readonly topology?: ((gpus: readonly ObservedGpu[], signal: AbortSignal) => Promise<ReadonlyMap<GpuUuid, GpuTopology>>) | undefined;
   /** Says of processes whose they are. */
   readonly attribute: (seen: readonly ObservedProcess[]) => Promise<readonly AttributedProcess[]>;
 }
@@ -42,7 +45,12 @@ export async function lookOnce(
   });
   if (listing instanceof DriverFault) noteFailure(state, listing);
   // One that hangs, or is not there, would only be waited for once more.
-  const measured = isWorthAsking(listing) ? await driver.telemetryOnce(signal) : nothing;
+  const asksMore = isWorthAsking(listing);
+  const [measured, topology] = await Promise.all([
+    asksMore ? driver.telemetryOnce(signal) : nothing,
+    asksMore && !(listing instanceof DriverFault) ? deps.topology?.(listing, signal) : undefined,
+  ]);
+  if (topology !== undefined) state.setTopology(topology);
   // What needs more than one look to be sure of is left out.
   for (const sample of measured.samples)
     for (const { kind, detail } of findingsOf(afterSample(unexamined, sample, 0), 0)) state.setCondition(sample.gpuUuid, kind, detail);

@@ -1,5 +1,6 @@
 // All that the doctor sees of a machine. Nothing here changes anything.
 import type { GpuDriver } from '../app/ports.ts';
+import type { TopologyTable } from '../app/topology.ts';
 
 export interface Surroundings {
   readonly settings: {
@@ -19,7 +20,7 @@ export interface Surroundings {
   };
   /** One read-only command, ended at the latest after a limit. */
   readonly smi: (args: readonly string[]) => Promise<SmiAnswer>;
-  readonly driver: Pick<GpuDriver, 'observe'>;
+  readonly driver: Pick<GpuDriver, 'observe'> & TopologyTable;
   readonly files: Files;
   readonly network: Network;
   readonly ledger: (directory: string) => Promise<LedgerState>;

@@ -91,6 +91,8 @@ function gpuToWire(gpu: ObservedGpu, snapshot: NodeSnapshot): MessageInitShape<t
       state: mpsDaemonStates[state],
       clientPids: [...clientPids],
     })),
+    ...given('nvlinkGroup', gpu.nvlinkGroup),
+    ...given('numaNode', gpu.numaNode),
   };
 }
 

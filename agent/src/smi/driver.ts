@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '@astrago/shared/runtime/clock';
 import type { ComputeModes } from '../app/compute-modes.ts';
 import { DriverFault, type GpuDriver, type ModeChange, type ObservedGpu, type ObservedNode, type ObservedProcess } from '../app/ports.ts';
 import type { TelemetrySource } from '../app/telemetry-source.ts';
+import type { TopologyTable } from '../app/topology.ts';
 import { allOrEach } from './all-or-each.ts';
 import { askLog } from './ask-log.ts';
 import { Asking, type CommandObservation, isHang } from './asking.ts';
@@ -13,6 +14,7 @@ import { changeComputeMode, readComputeMode } from './compute-mode.ts';
 import { loggedProcesses } from './device-processes.ts';
 import { FieldBook } from './field-book.ts';
 import { Looking } from './looking.ts';
+import { parseTopology } from './parse-topology.ts';
 import { oneGpu } from './scope.ts';
 import { createTelemetry, type TelemetryMoment, type TelemetryOptions, takeMoment } from './telemetry.ts';
 
@@ -32,7 +34,7 @@ export interface SmiDriverOptions {
 /** A tool of the system needs no more of an environment than where the others are. */
 const defaultEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
-export interface SmiDriver extends GpuDriver, ComputeModes {
+export interface SmiDriver extends GpuDriver, ComputeModes, TopologyTable {
   /** Commands that were given up and whose process is still there. */
   hungCommands(): number;
   /** Long-running readers of the same driver, which step aside for its changes. */
@@ -122,6 +124,10 @@ class Driver implements SmiDriver {
       (own, gpu) => own.uuid === gpu,
     );
     return loggedProcesses(logged);
+  }
+
+  topology(signal: AbortSignal): ReturnType<TopologyTable['topology']> {
+    return this.#asking.ask({ args: ['topo', '-m'], gpu: 'all', read: parseTopology }, signal);
   }
 
   async setMigMode(gpu: GpuUuid, enabled: boolean, signal: AbortSignal): Promise<ModeChange> {

@@ -31,7 +31,7 @@ const small: readonly string[] = [
   ...fixturePaths('prickle').map(fixture),
   ...fixturePaths('captures').flatMap((path) =>
     sections(path)
-      .filter((own) => /-L$|compute-apps=|--version|nvidia-smi $/.test(own.command))
+      .filter((own) => /-L$|topo -m$|compute-apps=|--version|nvidia-smi $/.test(own.command))
       .map((own) => own.text),
   ),
   captured('captures/linux-x86_64__nvidia-l40s__595.80.txt', /--help-query-gpu$/).slice(0, 3_000),

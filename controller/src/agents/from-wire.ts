@@ -70,6 +70,8 @@ function gpuFromWire(message: Gpu, node: NodeName): readonly ObservedGpu[] {
         const { start, size, gpuInstanceId, computeInstanceId, migUuid } = slice;
         return [{ profile, start, size, gpuInstanceId, computeInstanceId, migUuid }];
       }),
+      nvlinkGroup: message.nvlinkGroup,
+      numaNode: message.numaNode,
       conditions: conditionsFromWire(message.conditions),
     },
   ];

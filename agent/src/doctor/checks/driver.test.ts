@@ -40,12 +40,16 @@ function gpu(more: Partial<ObservedGpu>): ObservedGpu {
   };
 }
 
+const topology = () => Promise.resolve([{ index: 0, nvlinks: [], numaNode: 0 }]);
+const connected = 'ok topology: 1 GPU, no NVLink, NUMA node 0';
+
 describe('the driver', () => {
   const fine = { '-L': ended(listing), '--version': ended(version), '--query-gpu': ended('0, Enabled, Default\n') };
 
   it('that is well is said to be', async () => {
     const { smi, asked } = answering(fine);
     const driver = {
+      topology,
       observe: () => Promise.resolve({ driverVersion: '590.48.01', gpus: [gpu({}), gpu({ index: 1, migCapable: false })] }),
     };
 
@@ -56,6 +60,7 @@ describe('the driver', () => {
       'ok persistence-mode: on',
       'ok compute-mode: default',
       'ok mig: off on GPU 0, not offered by GPU 1',
+      connected,
     ]);
     expect(asked).toEqual(['-L', '--version', '--query-gpu=index,persistence_mode,compute_mode --format=csv,noheader']);
   });
@@ -105,7 +110,7 @@ describe('the driver', () => {
       '-L': ended(listing, 0, 4321),
       '--query-gpu': ended('0, Disabled, Exclusive_Process\n1, Enabled, Prohibited\n'),
     });
-    const driver = { observe: () => Promise.resolve({ driverVersion: undefined, gpus: [gpu({ migPending: true })] }) };
+    const driver = { topology, observe: () => Promise.resolve({ driverVersion: undefined, gpus: [gpu({ migPending: true })] }) };
 
     expect(lines(await checkDriver(machine({ smi, driver })))).toEqual([
       'warning nvidia-smi: takes 4.3 s for a listing',
@@ -114,6 +119,7 @@ describe('the driver', () => {
       'warning persistence-mode: off on GPU 0, so the driver starts anew for each command',
       'problem compute-mode: prohibited on GPU 1, so nothing can compute there',
       'warning mig: off on GPU 0; another mode is pending on GPU 0',
+      connected,
     ]);
   });
 
@@ -127,14 +133,17 @@ describe('the driver', () => {
   });
 
   it('that hangs in the listing of its slices is a problem', async () => {
-    const driver = { observe: () => Promise.reject(new DriverFault('timed-out', { command: ['mig', '-lgi'] })) };
+    const driver = { topology, observe: () => Promise.reject(new DriverFault('timed-out', { command: ['mig', '-lgi'] })) };
     expect(lines(await checkDriver(machine({ smi: answering(fine).smi, driver }))).at(-1)).toBe(
       'problem mig: a listing does not end (timed-out: nvidia-smi mig -lgi)',
     );
   });
 
   it('that knows few commands gives what it can', async () => {
-    const driver = { observe: () => Promise.reject(new DriverFault('failed', { command: ['--query-gpu'], output: 'not recognized' })) };
+    const driver = {
+      topology: () => Promise.reject(new DriverFault('failed', { command: ['topo', '-m'], output: 'not recognized' })),
+      observe: () => Promise.reject(new DriverFault('failed', { command: ['--query-gpu'], output: 'not recognized' })),
+    };
     expect(lines(await checkDriver(machine({ smi: answering({ '-L': ended(listing) }).smi, driver })))).toEqual([
       'ok nvidia-smi: answers in 0.05 s',
       'unknown driver: its version was not told',
@@ -142,6 +151,7 @@ describe('the driver', () => {
       'unknown persistence-mode: the driver does not tell',
       'unknown compute-mode: the driver does not tell',
       'unknown mig: the GPUs could not be listed (failed: nvidia-smi --query-gpu: not recognized)',
+      'unknown topology: the driver does not tell how its GPUs are connected (failed: nvidia-smi topo -m: not recognized)',
     ]);
   });
 });

@@ -2,6 +2,7 @@
 import { DriverFault, type ObservedGpu } from '../../app/ports.ts';
 import { type Finding, ok, problem, unknown, warning } from '../finding.ts';
 import type { SmiAnswer, Surroundings } from '../surroundings.ts';
+import { checkTopology } from './topology.ts';
 
 /** Loading and unloading the driver for each call takes longer than that; a call to one that stays loaded does not. */
 const slowMs = 2000;
@@ -37,7 +38,9 @@ export async function checkDriver(around: Surroundings): Promise<readonly Findin
   const modes = await around.smi(['--query-gpu=index,persistence_mode,compute_mode', '--format=csv,noheader']);
   findings.push(...checkModes(modes));
   if (modes.kind === 'given-up') return findings;
-  findings.push(await checkMig(around));
+  const mig = await checkMig(around);
+  findings.push(mig);
+  if (mig.verdict !== 'problem') findings.push(await checkTopology(around));
   return findings;
 }
 

@@ -46,7 +46,7 @@ export function machine(more: Partial<Omit<Surroundings, 'settings'>> & { readon
   const files = more.files ?? filesOf({});
   return {
     smi: () => Promise.resolve({ kind: 'not-started', reason: 'spawn nvidia-smi ENOENT' }),
-    driver: { observe: () => Promise.resolve({ driverVersion: '590.48.01', gpus: [] }) },
+    driver: { observe: () => Promise.resolve({ driverVersion: '590.48.01', gpus: [] }), topology: () => Promise.resolve([]) },
     network: { greet: () => Promise.resolve({ kind: 'unreachable', reason: 'nobody' }), listens: () => Promise.resolve('free') },
     ledger: (directory) => lookAtLedger(files, directory, (line) => line.endsWith('}')),
     migManagers: () => Promise.resolve([]),

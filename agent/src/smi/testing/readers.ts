@@ -16,6 +16,7 @@ import { parsePossiblePlacements } from '../parse-possible-placements.ts';
 import { parseQueryFields } from '../parse-query-fields.ts';
 import { parseQueryRows } from '../parse-query-rows.ts';
 import { parseSamples } from '../parse-samples.ts';
+import { parseTopology } from '../parse-topology.ts';
 import type { Parsed } from '../parsed.ts';
 
 export const sampleColumns = [
@@ -42,6 +43,7 @@ export const parsers: Readonly<Record<string, (text: string) => Parsed<unknown>>
   apps: (text) => parseComputeApps(text),
   xml: parseDeviceLog,
   text: parseDeviceText,
+  'topo -m': parseTopology,
 };
 
 /** All that a framer makes of chunks, the end of the program included. */

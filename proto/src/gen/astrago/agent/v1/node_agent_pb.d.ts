@@ -709,6 +709,20 @@ export declare type Gpu = Message<"astrago.agent.v1.Gpu"> & {
    * @generated from field: repeated astrago.agent.v1.MpsDaemon mps_daemons = 12;
    */
   mpsDaemons: MpsDaemon[];
+
+  /**
+   * GPUs of this node with the same number reach each other over NVLink; absent: not known, or none.
+   *
+   * @generated from field: optional uint32 nvlink_group = 13;
+   */
+  nvlinkGroup?: number | undefined;
+
+  /**
+   * As the kernel numbers them; absent: not known.
+   *
+   * @generated from field: optional uint32 numa_node = 14;
+   */
+  numaNode?: number | undefined;
 };
 
 /**

@@ -6,13 +6,12 @@
 //
 //   ./astrago bench reclaim [--nodes 500] [--running 4000] [--json]
 import { parseArgs } from 'node:util';
-import type { WorkloadRecord } from '@astrago/controller/core/cluster/records';
+import type { WorkloadRecord, WorkspaceRecord } from '@astrago/controller/core/cluster/records';
 import { allocationIds, h100, sampleCluster, sampleWorkload, whole } from '@astrago/controller/core/cluster/sample-cluster';
 import { decide } from '@astrago/controller/core/scheduling/decide';
 import type { Decision } from '@astrago/controller/core/scheduling/decision';
 import { explain } from '@astrago/controller/core/scheduling/explain';
 import { carryOut, look, submit } from '@astrago/controller/core/scheduling/testing-rounds';
-import type { WorkspaceName } from '@astrago/shared/domain/ids';
 
 const { values } = parseArgs({
   options: {
@@ -26,8 +25,8 @@ const looks = 50;
 const later = 3_600_000;
 
 const half = { compute: (7 * 8 * nodeCount) / 2, memory: (8 * 8 * nodeCount) / 2 };
-const lender = 'lender' as WorkspaceName;
-const borrower = 'borrower' as WorkspaceName;
+const lender = 'lender' as WorkspaceRecord['name'];
+const borrower = 'borrower' as WorkspaceRecord['name'];
 
 function filled() {
   const gpus = Array.from({ length: 8 }, () => h100);

@@ -7,6 +7,7 @@ import { usageFailure } from './failure.ts';
 import { cpuMilli, environmentVariable, memoryMiB, wholeNumber } from './parse/options.ts';
 import { addClusterCommands } from './program-cluster.ts';
 import { addPartitionCommands } from './program-partition.ts';
+import { addPlanCommands } from './program-plan.ts';
 import { addReplayCommand } from './program-replay.ts';
 
 export interface GlobalOptions {
@@ -39,6 +40,7 @@ export function createProgram(action: Action): Command {
   addLookCommands(program, action);
   addWorkloadCommands(program, action);
   addPartitionCommands(program, action);
+  addPlanCommands(program, action);
   addAdminCommands(program, action);
   addReplayCommand(program, action);
   program
@@ -86,6 +88,7 @@ function addWorkloadCommands(program: Command, action: Action): void {
     .option('--memory <size>', 'main memory, for example 16Gi', memoryMiB)
     .option('--workspace <name>', 'whose limit it counts against (default "default")')
     .option('--priority <n>', 'larger goes first', wholeNumber(-1000, 1000))
+    .option('--restartable', 'it may be stopped and begun anew elsewhere to make room for others')
     .option('--env <name=value>', 'environment of the command; may be repeated', environmentVariable)
     .option('--wait', 'until it has ended; the exit code is its own. Ctrl-C ends the waiting, not the workload')
     .option('--timeout <seconds>', 'with --wait: no longer than this', wholeNumber(1, 31_536_000))

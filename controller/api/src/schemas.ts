@@ -108,6 +108,7 @@ export const SubmitWorkload = z
     priority: z.int().min(-1000).max(1000).default(0).describe('Larger goes first.'),
     environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(131_072)).default({}),
     workingDirectory: z.string().max(4096).optional(),
+    restartable: z.boolean().default(false).describe('It may be stopped and begun anew elsewhere to make room for others.'),
     graceSeconds: z.int().min(0).max(3600).default(10).describe('Between SIGTERM and SIGKILL when stopped.'),
   })
   .refine((ask) => ask.slice === undefined || ask.gpus === undefined, {
@@ -205,6 +206,43 @@ export type Workspace = z.infer<typeof Workspace>;
 export const PutWorkspace = z
   .strictObject({ limit: z.strictObject({ compute: z.number().min(0).optional(), memory: z.number().min(0).optional() }) })
   .meta({ id: 'PutWorkspace' });
+
+export const Proposal = z
+  .object({
+    id: z.string().describe('The same for the same plan.'),
+    model: z.string(),
+    madeAtMs: z.number(),
+    text: z.string().describe('What fits then, and what it takes.'),
+    changes: z.array(z.object({ node: z.string(), gpuUuid: z.string(), before: Layout, layout: Layout })),
+    moves: z
+      .array(
+        z.object({
+          workload: z.string(),
+          from: z.object({ gpuUuid: z.string(), slice: Slice }),
+          to: z.object({ gpuUuid: z.string(), slice: Slice }),
+        }),
+      )
+      .describe('They are stopped where they are and begin anew.'),
+    lostSliceSeconds: z.number().describe('Work that is done again: compute slices times seconds.'),
+    gains: z.array(z.object({ ask: z.string(), count: z.int() })).describe('What has a place then.'),
+    waits: z
+      .object({ reason: z.enum(['settling', 'cooling-down', 'would-return']), untilMs: z.number() })
+      .optional()
+      .describe('Why a pool in mode act does not carry it out yet.'),
+  })
+  .meta({ id: 'Proposal' });
+export type Proposal = z.infer<typeof Proposal>;
+
+export const Pool = z
+  .object({
+    model: z.string(),
+    gpus: z.int(),
+    repartition: z.enum(['off', 'propose', 'act']).describe('What is made of plans: nothing, proposals to people, or orders.'),
+  })
+  .meta({ id: 'Pool', description: 'The GPUs of one model.' });
+export type Pool = z.infer<typeof Pool>;
+
+export const PutPool = z.strictObject({ repartition: z.enum(['off', 'propose', 'act']) }).meta({ id: 'PutPool' });
 
 export const InvariantAudit = z
   .object({

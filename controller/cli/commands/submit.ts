@@ -16,6 +16,7 @@ export interface SubmitInput {
   readonly workspace?: string;
   readonly priority?: number;
   readonly env?: Readonly<Record<string, string>>;
+  readonly restartable?: boolean;
   readonly wait?: boolean;
   readonly timeout?: number;
 }
@@ -44,6 +45,7 @@ function bodyOf(input: SubmitInput): SubmitWorkloadInput {
     memoryMiB: input.memory,
     workspace: input.workspace,
     priority: input.priority,
+    restartable: input.restartable,
     environment: input.env === undefined ? undefined : { ...input.env },
   };
 }

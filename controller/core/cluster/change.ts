@@ -1,6 +1,6 @@
 import type { AllocationId, GpuUuid, NodeName } from '@astrago/shared/domain/ids';
 import type { ObservedNode } from './observed.ts';
-import type { AllocationRecord, LayoutRecord, NodeRecord, WorkloadRecord, WorkspaceRecord } from './records.ts';
+import type { AllocationRecord, LayoutRecord, NodeRecord, PoolRecord, WorkloadRecord, WorkspaceRecord } from './records.ts';
 
 /** One durable change. Each names its row whole, so applying it twice is applying it once. */
 export type Change =
@@ -10,7 +10,8 @@ export type Change =
   | { readonly kind: 'layout'; readonly record: LayoutRecord }
   | { readonly kind: 'layout-forgotten'; readonly gpu: GpuUuid }
   | { readonly kind: 'node'; readonly record: NodeRecord }
-  | { readonly kind: 'workspace'; readonly record: WorkspaceRecord };
+  | { readonly kind: 'workspace'; readonly record: WorkspaceRecord }
+  | { readonly kind: 'pool'; readonly record: PoolRecord };
 
 /** Changes of what is only observed; never stored, but undone like the others in a what-if. */
 export type Observation =

@@ -9,6 +9,7 @@ import {
   hasEnded,
   type LayoutRecord,
   type NodeRecord,
+  type PoolRecord,
   type WorkloadRecord,
   type WorkspaceRecord,
 } from './records.ts';
@@ -26,6 +27,8 @@ export class Cluster {
   readonly layouts = new Map<GpuUuid, LayoutRecord>();
   readonly nodes = new Map<NodeName, NodeRecord>();
   readonly workspaces = new Map<WorkspaceName, WorkspaceRecord>();
+  /** By model; one that was never set is not here. */
+  readonly pools = new Map<string, PoolRecord>();
   readonly observed = new Map<NodeName, ObservedNode>();
 
   readonly #queued = new Set<WorkloadId>();
@@ -142,6 +145,8 @@ export class Cluster {
         return set(this.nodes, change.record.name, change.record);
       case 'workspace':
         return set(this.workspaces, change.record.name, change.record);
+      case 'pool':
+        return set(this.pools, change.record.model, change.record);
       case 'observed-node':
         return this.#setObserved(change.node.name, change.node);
       case 'observed-node-gone':

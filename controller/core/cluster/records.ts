@@ -5,6 +5,7 @@ import type { ProfileName } from '@astrago/shared/domain/mig/profile';
 import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { SliceUnits } from '@astrago/shared/domain/units';
 import type { EndReason } from '../reason.ts';
+import type { RepartitionMode } from '../repartition/when-to-act.ts';
 
 /** What of GPUs a workload asks for. */
 export type GpuAsk =
@@ -22,6 +23,8 @@ export interface WorkloadRecord {
   readonly environment: Readonly<Record<string, string>>;
   readonly workingDirectory: string | undefined;
   readonly graceSeconds: number;
+  /** It may be stopped and begun anew elsewhere to make room; absent as false. */
+  readonly restartable?: boolean;
   readonly ask: GpuAsk;
   /** Words the model's name must contain, lower case; absent for any. */
   readonly model: string | undefined;
@@ -63,6 +66,8 @@ export interface AllocationRecord {
   readonly cpuMilli: number;
   readonly memoryMiB: number;
   readonly intent: 'run' | 'stop';
+  /** Of the same workload, which moves: nothing is begun here until nothing is left there. */
+  readonly after?: AllocationId | undefined;
 }
 
 /** The layout ordered for a GPU; without one it is left as it is. */
@@ -86,6 +91,12 @@ export interface WorkspaceRecord {
   readonly name: WorkspaceName;
   /** Slice units; absent is unlimited. */
   readonly limit: { readonly compute: number | undefined; readonly memory: number | undefined };
+}
+
+/** What is made of plans for the GPUs of one model. */
+export interface PoolRecord {
+  readonly model: string;
+  readonly repartition: RepartitionMode;
 }
 
 export function hasEnded(phase: Phase): boolean {

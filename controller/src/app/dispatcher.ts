@@ -91,6 +91,7 @@ export class Dispatcher {
       case 'node':
         return change.record.name;
       case 'workspace':
+      case 'pool':
         return undefined;
       default:
         return change satisfies never;

@@ -2,7 +2,7 @@
 
 import type { NodeName } from '@astrago/shared/domain/ids';
 import type { Change } from '#core/cluster/change';
-import type { AllocationRecord, LayoutRecord, NodeRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { AllocationRecord, LayoutRecord, NodeRecord, PoolRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
 import type { Order, RefusalReason } from './desired-state.ts';
 
 /** Who changed what; one row of the audit log each. */
@@ -45,6 +45,7 @@ export interface LoadedState {
   readonly layouts: readonly LayoutRecord[];
   readonly nodes: readonly NodeRecord[];
   readonly workspaces: readonly WorkspaceRecord[];
+  readonly pools: readonly PoolRecord[];
   /** The highest ever given. */
   readonly sequence: number;
 }

@@ -4,8 +4,9 @@ import type { RouteName, routes } from '@astrago/api';
 import { parseNodeName, parseWorkspaceName } from '@astrago/shared/domain/ids';
 import type { z } from 'zod';
 import { hasEnded, type WorkloadRecord } from '#core/cluster/records';
+import { poolModels } from '#core/repartition/pool-of';
 import { explain } from '#core/scheduling/explain';
-import { putWorkspace, setCordon } from '../app/commands/govern.ts';
+import { putPool, putWorkspace, setCordon } from '../app/commands/govern.ts';
 import { previewLayout, setLayout } from '../app/commands/set-layout.ts';
 import { stop } from '../app/commands/stop.ts';
 import { submit } from '../app/commands/submit.ts';
@@ -13,6 +14,7 @@ import type { Controller } from '../app/controller.ts';
 import type { Store } from '../app/ports.ts';
 import { Refusal } from '../app/refusal.ts';
 import { findGpu, gpuView, nodeView, planView, workloadView, workspaceView } from '../app/views.ts';
+import { poolNamed, poolView, proposalView } from '../app/views-of-plans.ts';
 import { decodeCursor, encodeCursor, phasesOf } from './paging.ts';
 
 type Part<R, Key extends string> = R extends { readonly [K in Key]: infer S extends z.ZodType } ? z.output<S> : Record<never, never>;
@@ -155,6 +157,14 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       if (name === undefined) throw new Refusal('invalid-request', `${params.workspace} is not a workspace name`);
       return workspaceView(cluster, await putWorkspace(journal, actor, name, { compute: body.limit.compute, memory: body.limit.memory }));
     },
+    listPools: () => ({ items: poolModels(cluster).map((model) => poolView(cluster, model)) }),
+    putPool: async ({ actor, params, body }) => {
+      const model = poolNamed(cluster, params.model);
+      await putPool(journal, actor, { model, repartition: body.repartition });
+      return poolView(cluster, model);
+    },
+    listProposals: () => ({ items: controller.replanner.proposals().map((proposal) => proposalView(cluster, proposal)) }),
+    applyProposal: async ({ actor, params }) => proposalView(cluster, await controller.replanner.apply(actor, params.proposal)),
     auditInvariants: () => {
       const findings = controller.auditNow();
       return {

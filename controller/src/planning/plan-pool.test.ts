@@ -6,11 +6,12 @@ import { describe, expect, it } from 'vitest';
 import type { DemandClass } from '#core/repartition/demand';
 import { planGreedily } from '#core/repartition/greedy';
 import { lintPlan } from '#core/repartition/lint';
+import type { Solve } from '#core/repartition/milp-outcome';
+import { type PlannedPool, planPool } from '#core/repartition/plan-pool';
 import { planValue } from '#core/repartition/plan-value';
 import type { Pool, PoolGpu } from '#core/repartition/pool';
 import { sampleDemand, sampleGpu, samplePool, samplePoolOf, sampleWant } from '#core/repartition/sample-pool';
 import { loadSolver } from './load-solver.ts';
-import { type PlannedPool, planPool, type Solve } from './plan-pool.ts';
 
 const gridOf = (key: string) => findCatalogModel(key)?.grid ?? expect.unreachable();
 const h100 = gridOf('h100-80gb');

@@ -1,11 +1,5 @@
 import { Worker } from 'node:worker_threads';
-
-export type MilpOutcome =
-  | { readonly kind: 'solved'; readonly objective: number; readonly values: Readonly<Record<string, number>> }
-  /** The solver ended without an optimum: `Infeasible`, `Time limit reached`. */
-  | { readonly kind: 'no-solution'; readonly status: string }
-  | { readonly kind: 'timed-out'; readonly afterMs: number }
-  | { readonly kind: 'crashed'; readonly detail: string };
+import type { MilpOutcome } from '#core/repartition/milp-outcome';
 
 /** What the thread is given. */
 export interface MilpTask {

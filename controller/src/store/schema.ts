@@ -28,4 +28,7 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX workloads_live ON workloads (sequence) WHERE phase NOT IN ('succeeded', 'failed', 'cancelled');
   `,
+  `
+  CREATE TABLE pools (model TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  `,
 ];

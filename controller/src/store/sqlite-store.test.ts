@@ -6,7 +6,7 @@ import type { AllocationId, NodeName, WorkloadName, WorkspaceName } from '@astra
 import type { ProfileName } from '@astrago/shared/domain/mig/profile';
 import { describe, expect, it } from 'vitest';
 import type { Change } from '#core/cluster/change';
-import type { AllocationRecord, LayoutRecord, NodeRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { AllocationRecord, LayoutRecord, NodeRecord, PoolRecord, WorkspaceRecord } from '#core/cluster/records';
 import { sampleGpuUuid, sampleWorkload, slice, whole } from '#core/cluster/sample-cluster';
 import { StoreUnavailable } from '../app/ports.ts';
 import { auditEntry, batch, OpenedStore, put } from '../testing/opened-store.ts';
@@ -31,12 +31,15 @@ const layout: LayoutRecord = { gpu, node: 'node-1' as NodeName, layout: { kind: 
 const node: NodeRecord = { name: 'node-1' as NodeName, address: '10.0.0.1:8000', cordoned: true, bootId: 'boot-1' };
 const workspace: WorkspaceRecord = { name: 'team-a' as WorkspaceName, limit: { compute: 7, memory: undefined } };
 
+const pool: PoolRecord = { model: 'NVIDIA H100 80GB HBM3', repartition: 'act' };
+
 const oneOfEach: readonly Change[] = [
   put(workload),
   { kind: 'allocation', record: allocation },
   { kind: 'layout', record: layout },
   { kind: 'node', record: node },
   { kind: 'workspace', record: workspace },
+  { kind: 'pool', record: pool },
 ];
 
 describe('what was committed', () => {
@@ -52,6 +55,7 @@ describe('what was committed', () => {
       layouts: [layout],
       nodes: [node],
       workspaces: [workspace],
+      pools: [pool],
       sequence: 1,
     });
   });
@@ -64,13 +68,14 @@ describe('what was committed', () => {
       { kind: 'layout', record: { ...layout, pinned: false, layout: { kind: 'whole' } } },
       { kind: 'node', record: { ...node, cordoned: false } },
       { kind: 'workspace', record: { ...workspace, limit: { compute: undefined, memory: 8 } } },
+      { kind: 'pool', record: { ...pool, repartition: 'off' } },
     ] as const;
     opened.store.commit(batch(oneOfEach));
 
     opened.store.commit(batch(later));
 
-    const { workloads, allocations, layouts, nodes, workspaces } = opened.store.load();
-    expect([workloads, allocations, layouts, nodes, workspaces]).toEqual(later.map(({ record }) => [record]));
+    const { workloads, allocations, layouts, nodes, workspaces, pools } = opened.store.load();
+    expect([workloads, allocations, layouts, nodes, workspaces, pools]).toEqual(later.map(({ record }) => [record]));
   });
 
   it('is gone when it was released or forgotten', () => {

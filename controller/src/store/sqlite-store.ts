@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Change } from '#core/cluster/change';
-import type { AllocationRecord, LayoutRecord, NodeRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { AllocationRecord, LayoutRecord, NodeRecord, PoolRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
 import {
   type AuditEntry,
   type Batch,
@@ -71,6 +71,7 @@ export class SqliteStore implements Store, TokenStore {
       layouts: records<LayoutRecord>('SELECT record FROM layouts'),
       nodes: records<NodeRecord>('SELECT record FROM nodes'),
       workspaces: records<WorkspaceRecord>('SELECT record FROM workspaces'),
+      pools: records<PoolRecord>('SELECT record FROM pools'),
       sequence: top.sequence ?? 0,
     };
   }
@@ -224,6 +225,9 @@ export class SqliteStore implements Store, TokenStore {
         return;
       case 'workspace':
         this.#prepare('INSERT OR REPLACE INTO workspaces VALUES (?, ?)').run(change.record.name, JSON.stringify(change.record));
+        return;
+      case 'pool':
+        this.#prepare('INSERT OR REPLACE INTO pools VALUES (?, ?)').run(change.record.model, JSON.stringify(change.record));
         return;
       default:
         change satisfies never;

@@ -1,7 +1,7 @@
 // Small commands of admins: cordon, limits.
 
 import type { NodeName, WorkspaceName } from '@astrago/shared/domain/ids';
-import type { NodeRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { NodeRecord, PoolRecord, WorkspaceRecord } from '#core/cluster/records';
 import type { Journal } from '../journal.ts';
 import { Refusal } from '../refusal.ts';
 
@@ -13,6 +13,14 @@ export function setCordon(journal: Journal, actor: string, name: NodeName, cordo
     if (node.cordoned === cordoned) return node;
     draft.apply({ kind: 'node', record });
     draft.audit(cordoned ? 'cordon' : 'uncordon', name);
+    return record;
+  });
+}
+
+export function putPool(journal: Journal, actor: string, record: PoolRecord): Promise<PoolRecord> {
+  return journal.commit(actor, (draft) => {
+    draft.apply({ kind: 'pool', record });
+    draft.audit('put-pool', record.model, record.repartition);
     return record;
   });
 }

@@ -46,6 +46,7 @@ export async function submit(deps: SubmitDeps, actor: string, ask: SubmitWorkloa
       environment: ask.environment,
       workingDirectory: ask.workingDirectory,
       graceSeconds: ask.graceSeconds,
+      restartable: ask.restartable,
       ask: gpuAsk(ask),
       model: ask.model,
       cpuMilli: ask.cpuMilli,

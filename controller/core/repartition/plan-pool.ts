@@ -1,8 +1,8 @@
-import type { DemandClass } from '#core/repartition/demand';
-import { lintPlan, type PlanFinding } from '#core/repartition/lint';
-import { firstPlan, solvedPlan, type ValuedPlan } from '#core/repartition/planner';
-import type { Pool } from '#core/repartition/pool';
-import type { MilpOutcome } from './solve-milp.ts';
+import type { DemandClass } from './demand.ts';
+import { lintPlan, type PlanFinding } from './lint.ts';
+import type { MilpOutcome, Solve } from './milp-outcome.ts';
+import { firstPlan, solvedPlan, type ValuedPlan } from './planner.ts';
+import type { Pool } from './pool.ts';
 
 /** What became of asking the solver; the plan stands whatever it is. */
 export type SolverNote =
@@ -18,8 +18,6 @@ export type PlannedPool =
   | ({ readonly kind: 'planned'; readonly solver: SolverNote } & ValuedPlan)
   /** What was planned may not be ordered: a fault of the planner. */
   | { readonly kind: 'faulty'; readonly findings: readonly PlanFinding[] };
-
-export type Solve = (text: string) => Promise<MilpOutcome>;
 
 /** 256 GPUs with 600 pieces waiting make 6,000; much more would be answered too late, and could take more memory than there is. */
 const variablesMax = 50_000;

@@ -23,6 +23,7 @@ export const exitCodeOfProblem: Readonly<Record<ProblemCode, ExitCode>> = {
   'not-found': exitCodes.notFound,
   'name-taken': exitCodes.refused,
   'already-ended': exitCodes.refused,
+  'stale-proposal': exitCodes.refused,
   'layout-blocked': exitCodes.refused,
   'idempotency-conflict': exitCodes.refused,
   'impossible-layout': exitCodes.refused,

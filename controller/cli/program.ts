@@ -7,6 +7,7 @@ import { usageFailure } from './failure.ts';
 import { cpuMilli, environmentVariable, memoryMiB, wholeNumber } from './parse/options.ts';
 import { addClusterCommands } from './program-cluster.ts';
 import { addPartitionCommands } from './program-partition.ts';
+import { addPlanCommands } from './program-plan.ts';
 import { addReplayCommand } from './program-replay.ts';
 
 export interface GlobalOptions {
@@ -39,6 +40,7 @@ export function createProgram(action: Action): Command {
   addLookCommands(program, action);
   addWorkloadCommands(program, action);
   addPartitionCommands(program, action);
+  addPlanCommands(program, action);
   addAdminCommands(program, action);
   addReplayCommand(program, action);
   program

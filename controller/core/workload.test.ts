@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AllocationFailure, ObservedAllocationState } from './cluster/observed.ts';
 import { type AllocationRecord, hasEnded, type WorkloadRecord } from './cluster/records.ts';
-import { sampleWorkload, slice } from './cluster/sample-cluster.ts';
+import { sampleGpuUuid, sampleWorkload, slice, whole } from './cluster/sample-cluster.ts';
 import { allocationChange, attemptsMax, stepWorkload, type WorkloadEvent } from './workload.ts';
 
 const bound: WorkloadEvent = {
@@ -150,5 +150,33 @@ describe('a workload that is evicted', () => {
     const before = after(...events);
 
     expect(stepWorkload(before, evicted)).toBe(before);
+  });
+});
+
+describe('a move', () => {
+  const gpu = sampleGpuUuid('b', 1);
+  const moved = {
+    kind: 'moved',
+    allocation: 'alc_00000009' as AllocationId,
+    node: 'b' as NodeName,
+    devices: [{ gpu, slice: undefined }],
+    atMs: 700,
+  } as const;
+
+  it.each(['starting', 'running'] as const)('takes what is %s to its new devices, where it has not begun', (phase) => {
+    const before = sampleWorkload(1, whole(1), { phase, startedAtMs: 5, node: 'a' as NodeName });
+    expect(stepWorkload(before, moved)).toMatchObject({
+      phase: 'starting',
+      allocation: 'alc_00000009',
+      node: 'b',
+      devices: [{ gpu }],
+      placedAtMs: 700,
+      startedAtMs: undefined,
+    });
+  });
+
+  it.each(['queued', 'stopping', 'succeeded', 'failed', 'cancelled'] as const)('changes nothing of what is %s', (phase) => {
+    const before = sampleWorkload(1, whole(1), { phase });
+    expect(stepWorkload(before, moved)).toBe(before);
   });
 });

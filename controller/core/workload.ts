@@ -1,5 +1,5 @@
 // The life of a workload: state and event to state and changes. The loop around it commits them.
-import type { AllocationId } from '@astrago/shared/domain/ids';
+import type { AllocationId, NodeName } from '@astrago/shared/domain/ids';
 import type { Change } from './cluster/change.ts';
 import type { AllocationFailure, ObservedAllocationState } from './cluster/observed.ts';
 import type { AllocationRecord, Eviction, WorkloadRecord } from './cluster/records.ts';
@@ -9,6 +9,14 @@ import type { Placement } from './scheduling/decision.ts';
 
 export type WorkloadEvent =
   | { readonly kind: 'bound'; readonly allocation: AllocationId; readonly placement: Placement; readonly atMs: number }
+  /** To other devices, where it begins anew once it has ended here. */
+  | {
+      readonly kind: 'moved';
+      readonly allocation: AllocationId;
+      readonly node: NodeName;
+      readonly devices: WorkloadRecord['devices'];
+      readonly atMs: number;
+    }
   | { readonly kind: 'observed'; readonly state: ObservedAllocationState; readonly atMs: number }
   | { readonly kind: 'stop-asked'; readonly atMs: number }
   /** It is stopped to make room and queues again; how often that happened is counted here. */
@@ -33,6 +41,18 @@ export function stepWorkload(workload: WorkloadRecord, event: WorkloadEvent): Wo
         devices: event.placement.devices,
         detail: undefined,
         placedAtMs: event.atMs,
+      };
+    case 'moved':
+      if (workload.phase !== 'running' && workload.phase !== 'starting') return workload;
+      return {
+        ...workload,
+        phase: 'starting',
+        allocation: event.allocation,
+        node: event.node,
+        devices: event.devices,
+        detail: undefined,
+        placedAtMs: event.atMs,
+        startedAtMs: undefined,
       };
     case 'stop-asked':
       if (workload.phase === 'queued') return end(workload, 'cancelled', 'cancelled-in-queue', event.atMs);

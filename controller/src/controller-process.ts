@@ -20,9 +20,12 @@ import { openTokenDoor } from './auth/token-door.ts';
 import type { ControllerConfig } from './config.ts';
 import { ControllerMetrics } from './http/metrics.ts';
 import { buildServer } from './http/server.ts';
+import { solveMilp } from './planning/solve-milp.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 
 const version = '0.0.0';
+/** For one of the two programs of a plan; 256 GPUs take 1 to 2 s. */
+const solverLimitMs = 10_000;
 
 export interface RunningController extends AsyncDisposable {
   readonly url: string;
@@ -71,6 +74,7 @@ export async function startController(config: ControllerConfig): Promise<Running
       random: Math.random,
       log: warn,
     });
+    const ending = new AbortController();
     const controller: Controller = new Controller({
       cluster: new Cluster(),
       store,
@@ -80,12 +84,12 @@ export async function startController(config: ControllerConfig): Promise<Running
       nodeUnreachableAfterMs: config.nodeUnreachableAfterMs,
       nodeLostAfterMs: config.nodeLostAfterMs,
       auditPeriodMs: config.auditPeriodMs,
+      solve: (text) => solveMilp(text, solverLimitMs, ending.signal),
       onLeadershipLost,
       onDecided: (facts) => metrics.decided(facts),
       onCommitted: (sample) => metrics.committed(sample),
       log: warn,
     });
-    const ending = new AbortController();
     const loops = controller.run(ending.signal).catch(failure.reject);
     closers.add(async () => {
       ending.abort();

@@ -1,3 +1,4 @@
+export * from './planning.ts';
 export * from './problem.ts';
 export * from './routes.ts';
 export * from './schemas.ts';

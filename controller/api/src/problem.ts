@@ -8,6 +8,7 @@ export const problemCodes = {
   'not-found': { status: 404, title: 'There is no such thing' },
   'name-taken': { status: 409, title: 'A live workload has this name' },
   'already-ended': { status: 409, title: 'The workload has ended' },
+  'stale-proposal': { status: 409, title: 'The cluster has changed since the proposal was made' },
   'layout-blocked': { status: 409, title: 'Work that must keep its slice is in the way' },
   'idempotency-conflict': { status: 422, title: 'The idempotency key was used for another request' },
   'impossible-layout': { status: 422, title: 'The device cannot be cut like this' },

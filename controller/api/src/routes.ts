@@ -1,6 +1,7 @@
 // The route table: one entry a route, read by the server, the OpenAPI document and the client alike.
 import { z } from 'zod';
 import { ChangeLabels, ChangeTaints } from './labels.ts';
+import { Pool, Proposal, PutPool } from './planning.ts';
 import { ClusterInfo, Gpu, InvariantAudit, LayoutPlan, Node, SetLayout } from './schemas.ts';
 import { Gang, phases, SubmitGang, SubmitWorkload, Why, Workload } from './work.ts';
 import { ChangeWorkspace, PutWorkspace, Workspace } from './workspace.ts';
@@ -154,6 +155,28 @@ export const routes = {
     params: workspacePath,
     body: ChangeWorkspace,
     response: Workspace,
+  },
+  listPools: { method: 'GET', path: '/api/v1/pools', summary: 'Pools: the GPUs of one model each', response: listOf(Pool) },
+  putPool: {
+    method: 'PUT',
+    path: '/api/v1/pools/{model}',
+    summary: 'Whether plans for a pool are made, shown or carried out',
+    params: z.object({ model: z.string().describe('As the driver prints it, or words that only one model has: h100.') }),
+    body: PutPool,
+    response: Pool,
+  },
+  listProposals: {
+    method: 'GET',
+    path: '/api/v1/proposals',
+    summary: 'What cutting anew or moving work would let begin',
+    response: listOf(Proposal),
+  },
+  applyProposal: {
+    method: 'POST',
+    path: '/api/v1/proposals/{proposal}/apply',
+    summary: 'Carry a proposal out',
+    params: z.object({ proposal: z.string() }),
+    response: Proposal,
   },
   auditInvariants: { method: 'GET', path: '/api/v1/audit/invariants', summary: 'Check every invariant now', response: InvariantAudit },
 } as const satisfies Record<string, Route>;

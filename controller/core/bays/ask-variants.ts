@@ -92,7 +92,7 @@ function sliceWay(way: Omit<Way, 'units'>, profile: Profile, count: number, tier
 }
 
 /** Plain profiles only: media engines and graphics are asked for by name. */
-function profilesOfAtLeast(grid: MigGrid | undefined, memoryMiB: number, computeSlices: number): readonly Profile[] {
+export function profilesOfAtLeast(grid: MigGrid | undefined, memoryMiB: number, computeSlices: number): readonly Profile[] {
   const plain = grid?.profiles.filter(({ name }) => /^\d+g\.\d+gb$/.test(name)) ?? [];
   return plain.filter((profile) => profile.memoryMiB >= memoryMiB && profile.computeSlices >= computeSlices);
 }

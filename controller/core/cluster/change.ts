@@ -1,6 +1,14 @@
 import type { AllocationId, GpuUuid, NodeName, ReservationName } from '@astrago/shared/domain/ids';
 import type { ObservedNode } from './observed.ts';
-import type { AllocationRecord, LayoutRecord, NodeRecord, ReservationRecord, WorkloadRecord, WorkspaceRecord } from './records.ts';
+import type {
+  AllocationRecord,
+  LayoutRecord,
+  NodeRecord,
+  PoolRecord,
+  ReservationRecord,
+  WorkloadRecord,
+  WorkspaceRecord,
+} from './records.ts';
 
 /** One durable change. Each names its row whole, so applying it twice is applying it once. */
 export type Change =
@@ -12,7 +20,8 @@ export type Change =
   | { readonly kind: 'node'; readonly record: NodeRecord }
   | { readonly kind: 'workspace'; readonly record: WorkspaceRecord }
   | { readonly kind: 'reservation'; readonly record: ReservationRecord }
-  | { readonly kind: 'reservation-cancelled'; readonly name: ReservationName };
+  | { readonly kind: 'reservation-cancelled'; readonly name: ReservationName }
+  | { readonly kind: 'pool'; readonly record: PoolRecord };
 
 /** Changes of what is only observed; never stored, but undone like the others in a what-if. */
 export type Observation =

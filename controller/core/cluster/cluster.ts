@@ -13,6 +13,7 @@ import {
   hasEnded,
   type LayoutRecord,
   type NodeRecord,
+  type PoolRecord,
   type ReservationRecord,
   type WorkloadRecord,
   type WorkspaceRecord,
@@ -35,6 +36,8 @@ export class Cluster {
   readonly nodes = new Map<NodeName, NodeRecord>();
   readonly workspaces = new Map<WorkspaceName, WorkspaceRecord>();
   readonly reservations = new Map<ReservationName, ReservationRecord>();
+  /** By model; one that was never set is not here. */
+  readonly pools = new Map<string, PoolRecord>();
   readonly observed = new Map<NodeName, ObservedNode>();
   readonly asked = new Asked();
 
@@ -210,6 +213,8 @@ export class Cluster {
         return set(this.reservations, change.record.name, change.record);
       case 'reservation-cancelled':
         return set(this.reservations, change.name, undefined);
+      case 'pool':
+        return set(this.pools, change.record.model, change.record);
       case 'observed-node':
         return this.#setObserved(change.node.name, change.node);
       case 'observed-node-gone':

@@ -5,6 +5,7 @@ import type { ProfileName } from '@astrago/shared/domain/mig/profile';
 import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { SliceUnits } from '@astrago/shared/domain/units';
 import type { EndReason } from '../reason.ts';
+import type { RepartitionMode } from '../repartition/when-to-act.ts';
 
 /** What of GPUs a workload asks for. All of it comes from one node, and from GPUs of one model. */
 export type GpuAsk =
@@ -141,6 +142,8 @@ export interface AllocationRecord {
   readonly borrowed?: boolean | undefined;
   /** Absent in records of before it was kept. */
   readonly placedAtMs?: number | undefined;
+  /** Of the same workload, which moves: nothing is begun here until nothing is left there. */
+  readonly after?: AllocationId | undefined;
 }
 
 /** The layout ordered for a GPU; without one it is left as it is. */
@@ -204,6 +207,12 @@ export interface Budget {
   readonly period: 'day' | 'week' | 'month';
   /** `hard`: nothing starts beyond it. `soft`: what is beyond it comes last. */
   readonly kind: 'hard' | 'soft';
+}
+
+/** What is made of plans for the GPUs of one model. */
+export interface PoolRecord {
+  readonly model: string;
+  readonly repartition: RepartitionMode;
 }
 
 export function hasEnded(phase: Phase): boolean {

@@ -5,11 +5,13 @@ import { auditInvariants, type Finding } from '#core/audit';
 import type { Change } from '#core/cluster/change';
 import type { Cluster } from '#core/cluster/cluster';
 import { hasEnded } from '#core/cluster/records';
+import type { Solve } from '#core/repartition/milp-outcome';
 import { Dispatcher } from './dispatcher.ts';
 import { Fleet } from './fleet.ts';
 import { type CommitSample, Journal } from './journal.ts';
 import { observeAllocations } from './observe.ts';
 import type { Agents, LeadershipLost, Store } from './ports.ts';
+import { Replanner } from './replan.ts';
 import { scheduleRound } from './schedule.ts';
 import { WaitingReasons } from './waiting.ts';
 
@@ -23,6 +25,8 @@ export interface ControllerDeps {
   readonly nodeUnreachableAfterMs: number;
   readonly nodeLostAfterMs: number;
   readonly auditPeriodMs: number;
+  /** Solves integer programs, elsewhere. */
+  readonly solve: Solve;
   readonly onLeadershipLost: (failure: LeadershipLost) => void;
   readonly onDecided: (facts: { readonly ms: number; readonly binds: number }) => void;
   readonly onCommitted: (sample: CommitSample) => void;
@@ -31,6 +35,8 @@ export interface ControllerDeps {
 
 /** A burst of changes is looked at together: a look this long after the last one. */
 const scheduleGapMs = 10;
+/** Plans are for what waits long: nobody is hurried. */
+const replanPeriodMs = 5000;
 
 /** The working set, the journal and the loops. Everything here is rebuilt from the store at the next start. */
 export class Controller {
@@ -39,6 +45,7 @@ export class Controller {
   readonly fleet: Fleet;
   readonly dispatcher: Dispatcher;
   readonly waiting: WaitingReasons;
+  readonly replanner: Replanner;
   audit: { readonly checkedAtMs: number; readonly findings: readonly Finding[] } = { checkedAtMs: 0, findings: [] };
   auditRounds = 0;
   findingsSinceStart = 0;
@@ -80,11 +87,20 @@ export class Controller {
       onLeadershipLost: deps.onLeadershipLost,
       log: deps.log,
     });
+    this.replanner = new Replanner({
+      cluster: deps.cluster,
+      journal: this.journal,
+      clock,
+      solve: deps.solve,
+      nextAllocationId: () => deps.newId('alc') as AllocationId,
+      log: deps.log,
+    });
     this.#schedule = this.#loop((signal) => this.#scheduleRound(signal), 1000, 'scheduling failed');
     this.#observe = this.#loop(() => this.#observeRound(), 1000, 'taking reports failed');
     const health = this.#loop(() => this.fleet.checkHealth(), 500, 'looking after nodes failed');
     const audit = this.#loop(async () => void this.auditNow(), deps.auditPeriodMs, 'auditing failed');
-    this.#loops = [this.#schedule, this.#observe, health, audit];
+    const replan = this.#loop(() => this.replanner.round(), replanPeriodMs, 'planning layouts failed');
+    this.#loops = [this.#schedule, this.#observe, health, audit, replan];
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -164,6 +180,7 @@ function loadInto(cluster: Cluster, store: Store): number {
   const loaded = store.load();
   for (const record of loaded.workspaces) cluster.apply({ kind: 'workspace', record });
   for (const record of loaded.reservations) cluster.apply({ kind: 'reservation', record });
+  for (const record of loaded.pools) cluster.apply({ kind: 'pool', record });
   for (const record of loaded.nodes) cluster.apply({ kind: 'node', record });
   for (const record of loaded.layouts) cluster.apply({ kind: 'layout', record });
   for (const record of loaded.workloads) cluster.apply({ kind: 'workload', record });

@@ -39,7 +39,9 @@ const strayGraceSeconds = 10;
 export function desiredState(cluster: Cluster, node: NodeName): OrderContent {
   const byKey = <T>(items: readonly T[], key: (item: T) => string): readonly T[] => items.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
   const layouts = [...cluster.layouts.values()].filter((record) => record.node === node);
-  const allocations = cluster.allocationsOnNode(node).map((allocation): DesiredAllocation => {
+  // Work that moves is begun here once nothing of it is left where it was.
+  const begun = cluster.allocationsOnNode(node).filter(({ after }) => after === undefined || !cluster.allocations.has(after));
+  const allocations = begun.map((allocation): DesiredAllocation => {
     const workload = cluster.workloads.get(allocation.workload);
     const base = {
       id: allocation.id,

@@ -93,6 +93,7 @@ export class Dispatcher {
       case 'workspace':
       case 'reservation':
       case 'reservation-cancelled':
+      case 'pool':
         return undefined;
       default:
         return change satisfies never;

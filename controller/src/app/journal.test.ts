@@ -23,7 +23,7 @@ class FakeStore implements Store {
   }
 
   load() {
-    return { workloads: [], allocations: [], layouts: [], nodes: [], workspaces: [], reservations: [], sequence: 0 };
+    return { workloads: [], allocations: [], layouts: [], nodes: [], workspaces: [], reservations: [], pools: [], sequence: 0 };
   }
 
   listWorkloads() {

@@ -31,10 +31,18 @@ function take(draft: Draft, allocation: AllocationRecord, state: ObservedAllocat
   const change = allocationChange(allocation, next, state);
   if (change === undefined) return;
   draft.apply(change);
+  if (change.kind === 'allocation-released') beginElsewhere(draft, allocation);
   if (mine === undefined)
     draft.audit(change.kind === 'allocation-released' ? 'release' : 'order-stop', allocation.id, `on ${allocation.node}`);
   if (state.kind === 'failed' && (state.failure === 'create-failed' || state.failure === 'gpu-in-use'))
     forgetFailedLayouts(draft, allocation);
+}
+
+/** Work that has moved away has nothing left here, so that it may begin where it goes. */
+function beginElsewhere(draft: Draft, gone: AllocationRecord): void {
+  const next = draft.cluster.workloads.get(gone.workload)?.allocation;
+  const waiting = next === undefined ? undefined : draft.cluster.allocations.get(next);
+  if (waiting?.after === gone.id) draft.apply({ kind: 'allocation', record: { ...waiting, after: undefined } });
 }
 
 /** What the audit log calls the way into a phase; the others are told by the commands that lead there. */

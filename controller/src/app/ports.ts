@@ -2,7 +2,15 @@
 
 import type { NodeName } from '@astrago/shared/domain/ids';
 import type { Change } from '#core/cluster/change';
-import type { AllocationRecord, LayoutRecord, NodeRecord, ReservationRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
+import type {
+  AllocationRecord,
+  LayoutRecord,
+  NodeRecord,
+  PoolRecord,
+  ReservationRecord,
+  WorkloadRecord,
+  WorkspaceRecord,
+} from '#core/cluster/records';
 import type { Order, RefusalReason } from './desired-state.ts';
 
 /** Who changed what; one row of the audit log each. */
@@ -46,6 +54,7 @@ export interface LoadedState {
   readonly nodes: readonly NodeRecord[];
   readonly workspaces: readonly WorkspaceRecord[];
   readonly reservations: readonly ReservationRecord[];
+  readonly pools: readonly PoolRecord[];
   /** The highest ever given. */
   readonly sequence: number;
 }

@@ -4,8 +4,9 @@ import type { RouteName, routes } from '@astrago/api';
 import { parseNodeName, parseWorkspaceName, type WorkspaceName } from '@astrago/shared/domain/ids';
 import type { z } from 'zod';
 import { hasEnded, type WorkloadRecord, type WorkspaceRecord } from '#core/cluster/records';
+import { poolModels } from '#core/repartition/pool-of';
 import { explain } from '#core/scheduling/explain';
-import { changeLabels, changeTaints, setCordon } from '../app/commands/govern.ts';
+import { changeLabels, changeTaints, putPool, setCordon } from '../app/commands/govern.ts';
 import { previewLayout, setLayout } from '../app/commands/set-layout.ts';
 import { changeWorkspace, putWorkspace } from '../app/commands/set-workspace.ts';
 import { stop, stopGang } from '../app/commands/stop.ts';
@@ -15,6 +16,7 @@ import { findGang, membersOf } from '../app/gangs.ts';
 import type { Store } from '../app/ports.ts';
 import { Refusal } from '../app/refusal.ts';
 import { findGpu, gpuView, nodeView, planView } from '../app/views.ts';
+import { poolNamed, poolView, proposalView } from '../app/views-of-plans.ts';
 import { evictionSentence, gangView, workloadView } from '../app/work-views.ts';
 import { workspaceViews } from '../app/workspace-views.ts';
 import { decodeCursor, encodeCursor, phasesOf } from './paging.ts';
@@ -196,6 +198,14 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
     putWorkspace: async ({ actor, params, body }) => showWorkspace(await putWorkspace(journal, actor, workspaceOf(params.workspace), body)),
     changeWorkspace: async ({ actor, params, body }) =>
       showWorkspace(await changeWorkspace(journal, actor, workspaceOf(params.workspace), body)),
+    listPools: () => ({ items: poolModels(cluster).map((model) => poolView(cluster, model)) }),
+    putPool: async ({ actor, params, body }) => {
+      const model = poolNamed(cluster, params.model);
+      await putPool(journal, actor, { model, repartition: body.repartition });
+      return poolView(cluster, model);
+    },
+    listProposals: () => ({ items: controller.replanner.proposals().map((proposal) => proposalView(cluster, proposal)) }),
+    applyProposal: async ({ actor, params }) => proposalView(cluster, await controller.replanner.apply(actor, params.proposal)),
     auditInvariants: () => {
       const findings = controller.auditNow();
       return {

@@ -29,4 +29,5 @@ export const migrations: readonly string[] = [
   CREATE INDEX workloads_live ON workloads (sequence) WHERE phase NOT IN ('succeeded', 'failed', 'cancelled');
   `,
   'CREATE TABLE reservations (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;',
+  'CREATE TABLE pools (model TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;',
 ];

@@ -6,7 +6,7 @@ import type { AllocationId, NodeName, ReservationName, WorkloadName, WorkspaceNa
 import type { ProfileName } from '@astrago/shared/domain/mig/profile';
 import { describe, expect, it } from 'vitest';
 import type { Change } from '#core/cluster/change';
-import type { AllocationRecord, LayoutRecord, NodeRecord, ReservationRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { AllocationRecord, LayoutRecord, NodeRecord, PoolRecord, ReservationRecord, WorkspaceRecord } from '#core/cluster/records';
 import { sampleGpuUuid, sampleWorkload, slice, whole } from '#core/cluster/sample-cluster';
 import { StoreUnavailable } from '../app/ports.ts';
 import { auditEntry, batch, OpenedStore, put } from '../testing/opened-store.ts';
@@ -38,6 +38,8 @@ const reservation: ReservationRecord = {
   untilMs: 2,
 };
 
+const pool: PoolRecord = { model: 'NVIDIA H100 80GB HBM3', repartition: 'act' };
+
 const oneOfEach: readonly Change[] = [
   put(workload),
   { kind: 'allocation', record: allocation },
@@ -45,6 +47,7 @@ const oneOfEach: readonly Change[] = [
   { kind: 'node', record: node },
   { kind: 'workspace', record: workspace },
   { kind: 'reservation', record: reservation },
+  { kind: 'pool', record: pool },
 ];
 
 describe('what was committed', () => {
@@ -61,6 +64,7 @@ describe('what was committed', () => {
       nodes: [node],
       workspaces: [workspace],
       reservations: [reservation],
+      pools: [pool],
       sequence: 1,
     });
   });
@@ -74,13 +78,14 @@ describe('what was committed', () => {
       { kind: 'node', record: { ...node, cordoned: false } },
       { kind: 'workspace', record: { ...workspace, limit: { compute: undefined, memory: 8 } } },
       { kind: 'reservation', record: { ...reservation, untilMs: 3 } },
+      { kind: 'pool', record: { ...pool, repartition: 'off' } },
     ] as const;
     opened.store.commit(batch(oneOfEach));
 
     opened.store.commit(batch(later));
 
-    const { workloads, allocations, layouts, nodes, workspaces, reservations } = opened.store.load();
-    expect([workloads, allocations, layouts, nodes, workspaces, reservations]).toEqual(later.map(({ record }) => [record]));
+    const { workloads, allocations, layouts, nodes, workspaces, reservations, pools } = opened.store.load();
+    expect([workloads, allocations, layouts, nodes, workspaces, reservations, pools]).toEqual(later.map(({ record }) => [record]));
   });
 
   it('is gone when it was released or forgotten', () => {

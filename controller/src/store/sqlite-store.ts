@@ -3,7 +3,15 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Change } from '#core/cluster/change';
-import type { AllocationRecord, LayoutRecord, NodeRecord, ReservationRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
+import type {
+  AllocationRecord,
+  LayoutRecord,
+  NodeRecord,
+  PoolRecord,
+  ReservationRecord,
+  WorkloadRecord,
+  WorkspaceRecord,
+} from '#core/cluster/records';
 import {
   type AuditEntry,
   type Batch,
@@ -72,6 +80,7 @@ export class SqliteStore implements Store, TokenStore {
       nodes: records<NodeRecord>('SELECT record FROM nodes'),
       workspaces: records<WorkspaceRecord>('SELECT record FROM workspaces'),
       reservations: records<ReservationRecord>('SELECT record FROM reservations'),
+      pools: records<PoolRecord>('SELECT record FROM pools'),
       sequence: top.sequence ?? 0,
     };
   }
@@ -231,6 +240,9 @@ export class SqliteStore implements Store, TokenStore {
         return;
       case 'reservation-cancelled':
         this.#prepare('DELETE FROM reservations WHERE name = ?').run(change.name);
+        return;
+      case 'pool':
+        this.#prepare('INSERT OR REPLACE INTO pools VALUES (?, ?)').run(change.record.model, JSON.stringify(change.record));
         return;
       default:
         change satisfies never;

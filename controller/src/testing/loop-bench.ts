@@ -38,6 +38,7 @@ export class LoopBench implements AsyncDisposable {
       nodeLostAfterMs: 60_000,
       auditPeriodMs: 5000,
       onLeadershipLost: () => undefined,
+      solve: () => Promise.resolve({ kind: 'no-solution', status: 'there is no solver' }),
       onDecided: () => undefined,
       onCommitted: () => undefined,
       log: (_facts, message) => this.logged.push(message),
@@ -57,7 +58,7 @@ export class LoopBench implements AsyncDisposable {
     await turns();
   }
 
-  async submit(name: string, slice: string): Promise<void> {
+  async submit(name: string, slice: string, restartable = false): Promise<void> {
     const { controller } = this;
     const ask = {
       name,
@@ -68,6 +69,7 @@ export class LoopBench implements AsyncDisposable {
       cpuMilli: 0,
       memoryMiB: 0,
       priority: 0,
+      ...(restartable ? { interruptible: 'restart' as const } : {}),
       graceSeconds: 1,
     };
     await submit(
@@ -96,6 +98,10 @@ export class LoopBench implements AsyncDisposable {
   async report(name: string, state: ObservedAllocationState): Promise<void> {
     const id = this.opened.store.findWorkload(name, undefined)?.allocation;
     if (id === undefined) throw new Error(`${name} was not placed`);
+    await this.reportOf(id, state);
+  }
+
+  async reportOf(id: AllocationId, state: ObservedAllocationState): Promise<void> {
     this.#reports = [...this.#reports.filter((one) => one.id !== id), { id, state }];
     this.controller.fleet.allocations(node, this.#reports);
     this.controller.reported();

@@ -1,6 +1,6 @@
-// Small commands of admins about nodes: cordon, labels, taints. None of them touches what runs.
+// Small commands of admins: cordon, labels, taints, the mode of a pool. None of them touches what runs.
 import type { NodeName } from '@astrago/shared/domain/ids';
-import type { NodeRecord } from '#core/cluster/records';
+import type { NodeRecord, PoolRecord } from '#core/cluster/records';
 import type { Journal } from '../journal.ts';
 import { Refusal } from '../refusal.ts';
 
@@ -8,6 +8,14 @@ export function setCordon(journal: Journal, actor: string, name: NodeName, cordo
   return changeNode(journal, actor, name, (node) => {
     if (node.cordoned === cordoned) return undefined;
     return { record: { ...node, cordoned }, action: cordoned ? 'cordon' : 'uncordon', detail: '' };
+  });
+}
+
+export function putPool(journal: Journal, actor: string, record: PoolRecord): Promise<PoolRecord> {
+  return journal.commit(actor, (draft) => {
+    draft.apply({ kind: 'pool', record });
+    draft.audit('put-pool', record.model, record.repartition);
+    return record;
   });
 }
 

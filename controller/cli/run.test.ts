@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { type ProblemCode, problemCodes, type Workload } from '@astrago/api';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from './program.ts';
-import { type Handlers, Refusal, startApiServer } from './testing/api-server.ts';
-import { type CapturedRun, capturedRun } from './testing/captured-run.ts';
+import { against, workload } from './testing/against.ts';
+import { type Handlers, Refusal } from './testing/api-server.ts';
+import { capturedRun } from './testing/captured-run.ts';
 
 describe('astrago', () => {
   it('has this help', async () => {
@@ -35,7 +36,7 @@ describe('astrago', () => {
     [['submit', 'a', '--slice', '1g.10gb'], 'There is no command to run. Put it after --'],
     [['partition', 'x', '--layout', 'whole'], 'does not name a GPU'],
     [['partition', 'n/0'], 'A layout or --automatic is needed'],
-    [['workspace', 'set', 'a'], 'A limit or --unlimited is needed'],
+    [['workspace', 'set', 'a', '--unlimited', '--limit', '7'], 'A limit and --unlimited contradict each other'],
     [['nodes', '--url', 'nowhere'], 'is not the URL of a controller'],
   ])('refuses %j as a usage error', async (argv, says) => {
     const { exitCode, err, out } = await capturedRun(argv);
@@ -292,29 +293,3 @@ p-3,1000,1024,1,100,,LS,Running,7,100,7
     }
   }
 });
-
-function workload(over: Partial<Workload>): Workload {
-  return {
-    id: 'w1',
-    name: 'train-a',
-    workspace: 'default',
-    phase: 'queued',
-    command: ['x'],
-    cpuMilli: 0,
-    memoryMiB: 0,
-    priority: 0,
-    devices: [],
-    enforcement: 'hardware',
-    submittedAtMs: 1,
-    ...over,
-  };
-}
-
-async function against(handlers: Handlers, argv: readonly string[], signal?: AbortSignal): Promise<CapturedRun> {
-  await using server = await startApiServer(handlers);
-  const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
-  return await capturedRun(
-    [...argv.slice(0, end), '--url', server.url, '--token', 't', ...argv.slice(end)],
-    signal === undefined ? {} : { signal },
-  );
-}

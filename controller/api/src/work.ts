@@ -101,7 +101,7 @@ export const SubmitGang = z
           .optional()
           .describe('So many start at once, or none; the others join when there is room. Absent: all.'),
       })
-      .describe('Each is told its number and how many there are as ASTRAGO_GANG_MEMBER, from 0, and ASTRAGO_GANG_MEMBERS.'),
+      .describe('Each is told its number and how many there are as GANG_MEMBER, from 0, and GANG_MEMBERS.'),
   })
   .superRefine((ask, context) => {
     checkAsk(ask, context);

@@ -119,6 +119,12 @@ describe('evicted work', () => {
     expect(evictionSentence(cluster, queued)).toBe(' w1 has run before and was stopped twice to make room, last for w2 (preempted).');
   });
 
+  it('says for whom it is being stopped, and what comes then', () => {
+    expect(evictionSentence(sampleCluster([]), { ...queued, phase: 'stopping' })).toBe(
+      ' It makes room for wkl_00000002 (preempted) and queues again.',
+    );
+  });
+
   it('that runs again has nothing to explain', () => {
     expect(evictionSentence(sampleCluster([]), { ...queued, phase: 'running' })).toBe('');
     expect(evictionSentence(sampleCluster([]), sampleWorkload(1, slice('1g.10gb')))).toBe('');

@@ -1,8 +1,9 @@
 import { Problem } from '@astrago/api';
-import type { WorkloadId } from '@astrago/shared/domain/ids';
+import type { NodeName, WorkloadId } from '@astrago/shared/domain/ids';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { allocationChange, stepWorkload } from '#core/workload';
+import { turns } from '../testing/hand-clock.ts';
 import { LoopBench } from '../testing/loop-bench.ts';
 import { serve } from '../testing/serve.ts';
 
@@ -30,7 +31,7 @@ describe('a node', () => {
     const labelled = await ask('POST', 'nodes/node-1/labels', { set: { rack: 'r1', zone: 'z' } });
     const tainted = await ask('POST', 'nodes/node-1/taints', { add: ['spot', 'team=a'] });
     await ask('POST', 'nodes/node-1/labels', { remove: ['zone'] });
-    await bench.controller.fleet.heartbeat('node-1' as never, '127.0.0.1:2', 'boot-2');
+    await bench.controller.fleet.heartbeat('node-1' as NodeName, '127.0.0.1:2', 'boot-2');
 
     expect(labelled.json).toMatchObject({ name: 'node-1', labels: { rack: 'r1', zone: 'z' }, taints: [] });
     expect(tainted.json).toMatchObject({ taints: ['spot', 'team=a'] });
@@ -57,6 +58,27 @@ describe('a node', () => {
   });
 });
 
+describe('a member of a gang', () => {
+  it('is told its number and how many there are, unless the submitter has said something else', async () => {
+    await ask('POST', 'gangs', { name: 'pair', command: ['x'], slice: '1g.10gb', members: { count: 2 }, environment: { A: 'b' } });
+    await ask('POST', 'gangs', {
+      name: 'own',
+      command: ['x'],
+      slice: '1g.10gb',
+      members: { count: 1 },
+      environment: { GANG_MEMBER: 'me' },
+    });
+    await turns();
+
+    const told = bench.agents.ordersTo('node-1').at(-1)?.content.allocations ?? [];
+    expect(told.map(({ workload, intent }) => [workload, intent.kind === 'run' ? intent.environment : undefined])).toEqual([
+      ['pair-0', { GANG_MEMBER: '0', GANG_MEMBERS: '2', A: 'b' }],
+      ['pair-1', { GANG_MEMBER: '1', GANG_MEMBERS: '2', A: 'b' }],
+      ['own-0', { GANG_MEMBER: 'me', GANG_MEMBERS: '1' }],
+    ]);
+  });
+});
+
 describe('evicted work', () => {
   it('is shown while it is stopping, and explained while it waits again', async () => {
     await bench.submit('small', '7g.80gb');
@@ -74,6 +96,9 @@ describe('evicted work', () => {
     expect((await ask('GET', 'workloads/small')).json).toMatchObject({
       phase: 'stopping',
       eviction: { cause: 'preempted', beneficiary, count: 1 },
+    });
+    expect((await ask('GET', 'workloads/small/why')).json).toMatchObject({
+      sentence: 'small does not wait: it is stopping on node-1. It makes room for first (preempted) and queues again.',
     });
     expect(bench.ordered).toEqual([['small', 'stop']]);
 

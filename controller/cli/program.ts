@@ -4,11 +4,13 @@ import type { Action } from './action.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodesText } from './exit-codes.ts';
 import { usageFailure } from './failure.ts';
-import { cpuMilli, environmentVariable, memoryMiB, wholeNumber } from './parse/options.ts';
+import { wholeNumber } from './parse/options.ts';
+import { addAdminCommands } from './program-admin.ts';
 import { addClusterCommands } from './program-cluster.ts';
 import { addPartitionCommands } from './program-partition.ts';
 import { addPlanCommands } from './program-plan.ts';
 import { addReplayCommand } from './program-replay.ts';
+import { addWorkloadCommands } from './program-work.ts';
 
 export interface GlobalOptions {
   readonly url?: string;
@@ -16,8 +18,6 @@ export interface GlobalOptions {
   readonly data?: string;
   readonly json?: boolean;
 }
-
-const inWorkspace = ['--workspace <name>', 'when several workspaces have a workload of this name'] as const;
 
 export function createProgram(action: Action): Command {
   const program = new Command('astrago')
@@ -72,89 +72,6 @@ function addLookCommands(program: Command, action: Action): void {
     .option('--workspace <name>', 'of this workspace only')
     .option('--limit <n>', 'no more than this many', wholeNumber(1, 1_000_000), 1000)
     .action((options) => action(async (context) => (await import('./commands/ps.ts')).ps(context, options)));
-}
-
-function addWorkloadCommands(program: Command, action: Action): void {
-  program
-    .command('submit')
-    .argument('<name>', 'lower-case letters, digits and dashes')
-    .argument('[command...]', 'program and arguments, after --; no shell in between')
-    .usage('NAME [options] -- CMD...')
-    .description('submit a workload')
-    .option('--slice <profile>', 'one MIG slice of this profile, for example 3g.40gb')
-    .option('--gpus <n>', 'whole GPUs on one node', wholeNumber(0, 1024))
-    .option('--model <words>', 'only GPUs whose model contains these words, for example h100')
-    .option('--cpus <cpus>', 'CPUs, for example 4 or 500m', cpuMilli)
-    .option('--memory <size>', 'main memory, for example 16Gi', memoryMiB)
-    .option('--workspace <name>', 'whose limit it counts against (default "default")')
-    .option('--priority <n>', 'larger goes first', wholeNumber(-1000, 1000))
-    .option('--env <name=value>', 'environment of the command; may be repeated', environmentVariable)
-    .option('--wait', 'until it has ended; the exit code is its own. Ctrl-C ends the waiting, not the workload')
-    .option('--timeout <seconds>', 'with --wait: no longer than this', wholeNumber(1, 31_536_000))
-    .action((name: string, command: readonly string[], options) =>
-      action(async (context) => (await import('./commands/submit.ts')).submit(context, { ...options, name, command })),
-    );
-  for (const [verb, description] of [
-    ['describe', 'everything about one workload'],
-    ['why', 'why a workload waits, counted, and what would make it fit'],
-    ['stop', 'stop a workload, or cancel one that waits'],
-  ] as const) {
-    program
-      .command(verb)
-      .argument('<name>', 'name or id')
-      .description(description)
-      .option(...inWorkspace)
-      .action((name: string, options) =>
-        action(async (context) => {
-          const input = { ...options, name };
-          if (verb === 'describe') return (await import('./commands/describe.ts')).describe(context, input);
-          if (verb === 'why') return (await import('./commands/why.ts')).why(context, input);
-          return (await import('./commands/stop.ts')).stop(context, input);
-        }),
-      );
-  }
-  program
-    .command('logs')
-    .argument('<name>', 'name or id')
-    .description('output of a workload')
-    .option('-f, --follow', 'until the workload has ended')
-    .option(...inWorkspace)
-    .action((name: string, options) => action(async (context) => (await import('./commands/logs.ts')).logs(context, { ...options, name })));
-}
-
-function addAdminCommands(program: Command, action: Action): void {
-  program
-    .command('cordon')
-    .argument('<node>')
-    .description('let a node take nothing new; what runs there goes on')
-    .action((node: string) => action(async (context) => (await import('./commands/cordon.ts')).cordon(context, node)));
-  program
-    .command('uncordon')
-    .argument('<node>')
-    .description('let a cordoned node take work again')
-    .action((node: string) => action(async (context) => (await import('./commands/cordon.ts')).uncordon(context, node)));
-  program
-    .command('workspaces')
-    .description('workspaces with what they use and may use')
-    .action(() => action(async (context) => (await import('./commands/workspaces.ts')).workspaces(context)));
-  program
-    .command('workspace')
-    .description('make a workspace or set its limit')
-    .helpCommand(false)
-    .command('set')
-    .argument('<name>')
-    .usage('NAME [--compute-slices N] [--memory-slices N] [--unlimited]')
-    .description('make a workspace or set its limit')
-    .option('--compute-slices <n>', 'at most this many compute slices', wholeNumber(0, 1_000_000))
-    .option('--memory-slices <n>', 'at most this many memory slices', wholeNumber(0, 1_000_000))
-    .option('--unlimited', 'no limit')
-    .action((name: string, options) =>
-      action(async (context) => (await import('./commands/workspaces.ts')).workspaceSet(context, { ...options, name })),
-    );
-  program
-    .command('audit')
-    .description('check every invariant of the cluster now; exit code 1 when something is found')
-    .action(() => action(async (context) => (await import('./commands/audit.ts')).audit(context)));
 }
 
 function help(program: Command, topic: readonly string[], context: CommandContext): Promise<void> {

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { type ProblemCode, problemCodes, type Workload } from '@astrago/api';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from './program.ts';
-import { type Handlers, Refusal, startApiServer } from './testing/api-server.ts';
-import { type CapturedRun, capturedRun } from './testing/captured-run.ts';
+import { against, workload } from './testing/against.ts';
+import { type Handlers, Refusal } from './testing/api-server.ts';
+import { capturedRun } from './testing/captured-run.ts';
 
 describe('astrago', () => {
   it('has this help', async () => {
@@ -35,7 +36,7 @@ describe('astrago', () => {
     [['submit', 'a', '--slice', '1g.10gb'], 'There is no command to run. Put it after --'],
     [['partition', 'x', '--layout', 'whole'], 'does not name a GPU'],
     [['partition', 'n/0'], 'A layout or --automatic is needed'],
-    [['workspace', 'set', 'a'], 'A limit or --unlimited is needed'],
+    [['workspace', 'set', 'a', '--unlimited', '--limit', '7'], 'A limit and --unlimited contradict each other'],
     [['nodes', '--url', 'nowhere'], 'is not the URL of a controller'],
   ])('refuses %j as a usage error', async (argv, says) => {
     const { exitCode, err, out } = await capturedRun(argv);
@@ -292,83 +293,4 @@ p-3,1000,1024,1,100,,LS,Running,7,100,7
       rmSync(directory, { recursive: true });
     }
   }
-});
-
-function workload(over: Partial<Workload>): Workload {
-  return {
-    id: 'w1',
-    name: 'train-a',
-    workspace: 'default',
-    phase: 'queued',
-    command: ['x'],
-    cpuMilli: 0,
-    memoryMiB: 0,
-    priority: 0,
-    devices: [],
-    enforcement: 'hardware',
-    submittedAtMs: 1,
-    ...over,
-  };
-}
-
-async function against(handlers: Handlers, argv: readonly string[], signal?: AbortSignal): Promise<CapturedRun> {
-  await using server = await startApiServer(handlers);
-  const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
-  return await capturedRun(
-    [...argv.slice(0, end), '--url', server.url, '--token', 't', ...argv.slice(end)],
-    signal === undefined ? {} : { signal },
-  );
-}
-
-describe('plan and pool', () => {
-  const slice = (start: number) => ({ profile: '1g.10gb', start });
-  const proposal = {
-    id: 'prp_1',
-    model: 'NVIDIA H100 80GB HBM3',
-    madeAtMs: 1,
-    text: '1 x 4g.40gb fit after moving small',
-    changes: [],
-    moves: [{ workload: 'small', from: { gpuUuid: 'GPU-1', slice: slice(0) }, to: { gpuUuid: 'GPU-1', slice: slice(6) } }],
-    lostSliceSeconds: 5,
-    gains: [{ ask: '4g.40gb', count: 1 }],
-  };
-
-  it('show what would help and how to do it, or when it is done', async () => {
-    const waiting = { ...proposal, id: 'prp_2', waits: { reason: 'settling' as const, untilMs: 2 } };
-    expect(await against({ listProposals: () => ({ items: [proposal, waiting] }) }, ['plan'])).toMatchObject({
-      exitCode: 0,
-      out: `prp_1  NVIDIA H100 80GB HBM3
-  1 x 4g.40gb fit after moving small
-  do it   astrago plan --apply prp_1
-
-prp_2  NVIDIA H100 80GB HBM3
-  1 x 4g.40gb fit after moving small
-  waits   settling, then it is done by itself
-`,
-    });
-    expect(await against({ listProposals: () => ({ items: [] }) }, ['plan'])).toMatchObject({
-      out: expect.stringContaining('no proposal') as string,
-    });
-  });
-
-  it('carry out the proposal that is named, and set the pool that is meant', async () => {
-    const asked: unknown[] = [];
-    const handlers: Handlers = {
-      applyProposal: ({ params }) => {
-        asked.push(params);
-        return proposal;
-      },
-      putPool: ({ params, body }) => {
-        asked.push(params, body);
-        return { model: proposal.model, gpus: 2, repartition: 'act' };
-      },
-    };
-    expect(await against(handlers, ['plan', '--apply', 'prp_1'])).toMatchObject({ exitCode: 0 });
-    expect(await against(handlers, ['pool', 'h100 80gb', '--repartition', 'act'])).toMatchObject({
-      out: 'MODEL                  GPUS  REPARTITION\nNVIDIA H100 80GB HBM3  2     act\n',
-    });
-    expect(asked).toEqual([{ proposal: 'prp_1' }, { model: 'h100 80gb' }, { repartition: 'act' }]);
-    expect(await against({}, ['pool', 'h100'])).toMatchObject({ exitCode: 2 });
-    expect(await against({}, ['pool', 'h100', '--repartition', 'maybe'])).toMatchObject({ exitCode: 2 });
-  });
 });

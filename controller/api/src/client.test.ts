@@ -11,6 +11,8 @@ const node = {
   name: 'sim-1',
   state: 'ready',
   cordoned: false,
+  labels: {},
+  taints: [],
   gpuCount: 1,
   models: [],
   cpuMilliAllocated: 0,

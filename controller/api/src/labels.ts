@@ -1,5 +1,6 @@
 // What people say of nodes and of where work should go.
 import { z } from 'zod';
+import { recordOf } from './record-of.ts';
 
 const keyText = '[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?';
 const valueText = '[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?';
@@ -14,7 +15,7 @@ const labelKey = z
   .refine((key) => !levels.includes(key), 'nvlink, numa and node are levels of their own; take another key');
 const labelValue = z.string().regex(new RegExp(`^${valueText}$`), 'a value is letters, digits and . _ - inside, 63 at most');
 
-export const Labels = z.record(labelKey, labelValue);
+export const Labels = recordOf(labelKey, labelValue);
 
 export const Taint = z
   .string()

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Constraints } from './labels.ts';
 import { name } from './name.ts';
+import { recordOf } from './record-of.ts';
 import { Slice } from './slices.ts';
 
 export const phases = ['queued', 'starting', 'running', 'stopping', 'succeeded', 'failed', 'cancelled'] as const;
@@ -27,6 +28,8 @@ const Share = z
   })
   .meta({ id: 'Share' });
 
+const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a variable is letters, digits and _, no digit first');
+
 const work = {
   name,
   workspace: name.default('default'),
@@ -44,7 +47,7 @@ const work = {
   cpuMilli: z.int().min(0).max(10_000_000).default(0),
   memoryMiB: z.int().min(0).max(1_000_000_000).default(0),
   priority: z.int().min(-1000).max(1000).default(0).describe('Larger goes first.'),
-  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(131_072)).default({}),
+  environment: recordOf(environmentName, z.string().max(131_072)).default({}),
   workingDirectory: z.string().max(4096).optional(),
   graceSeconds: z.int().min(0).max(3600).default(10).describe('Between SIGTERM and SIGKILL when stopped.'),
   constraints: Constraints.optional().describe('Where it may go, and beside what; absent: anywhere.'),
@@ -82,6 +85,8 @@ export type SubmitWorkloadInput = z.input<typeof SubmitWorkload>;
 
 /** Enough for the largest cluster that one controller serves. */
 const membersMax = 1024;
+/** Command and environment of all members together, each of which keeps its own. */
+const membersMaxBytes = 64 * 1024 * 1024;
 
 export const SubmitGang = z
   .strictObject({
@@ -96,12 +101,18 @@ export const SubmitGang = z
           .optional()
           .describe('So many start at once, or none; the others join when there is room. Absent: all.'),
       })
-      .describe('Each is told its number and how many there are as ASTRAGO_GANG_MEMBER, from 0, and ASTRAGO_GANG_MEMBERS.'),
+      .describe('Each is told its number and how many there are as GANG_MEMBER, from 0, and GANG_MEMBERS.'),
   })
   .superRefine((ask, context) => {
     checkAsk(ask, context);
     const { count, least = count } = ask.members;
     if (least > count) context.addIssue({ code: 'custom', path: ['members', 'least'], message: `there are only ${count} members` });
+    if (JSON.stringify([ask.command, ask.environment]).length * count > membersMaxBytes)
+      context.addIssue({
+        code: 'custom',
+        path: ['members', 'count'],
+        message: 'command and environment of so many are above 64 MiB together',
+      });
     if (`${ask.name}-${count - 1}`.length > 63)
       context.addIssue({ code: 'custom', path: ['name'], message: `with the numbers of ${count} members it is longer than 63` });
   })

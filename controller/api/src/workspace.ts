@@ -1,6 +1,7 @@
 // What teams may use, what is theirs, and what they do use.
 import { z } from 'zod';
 import { name } from './name.ts';
+import { recordOf } from './record-of.ts';
 
 const amount = z.number().min(0).max(1e9);
 const whole = z.int().min(0).max(1e12);
@@ -14,8 +15,7 @@ export const QuotaAmounts = z
     memory: amount.optional().describe('Memory slices of GPUs of any kind.'),
     cpuMilli: whole.optional(),
     memoryMiB: whole.optional(),
-    models: z
-      .record(modelWords, z.strictObject({ compute: amount.optional(), memory: amount.optional() }))
+    models: recordOf(modelWords, z.strictObject({ compute: amount.optional(), memory: amount.optional() }))
       .optional()
       .describe('The same of the GPUs whose model holds these words: {"h100": {"compute": 14}}.'),
   })
@@ -48,7 +48,7 @@ const amountsChange = z.strictObject({
   memory: amount.nullish(),
   cpuMilli: whole.nullish(),
   memoryMiB: whole.nullish(),
-  models: z.record(modelWords, z.strictObject({ compute: amount.nullish(), memory: amount.nullish() }).nullable()).nullish(),
+  models: recordOf(modelWords, z.strictObject({ compute: amount.nullish(), memory: amount.nullish() }).nullable()).nullish(),
 });
 
 export const ChangeWorkspace = z

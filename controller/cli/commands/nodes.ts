@@ -1,7 +1,8 @@
 import { answer, type CommandContext } from '../context.ts';
 import { humanAge } from '../show/human-time.ts';
+import { labelsText } from '../show/labels.ts';
 import { humanCpus, humanMemory, usedOf } from '../show/quantity.ts';
-import { table } from '../show/table.ts';
+import { tableOfKnown } from '../show/table.ts';
 
 export async function nodes(context: CommandContext): Promise<void> {
   const client = await context.connect();
@@ -9,8 +10,8 @@ export async function nodes(context: CommandContext): Promise<void> {
   answer(context, list, () => {
     if (list.items.length === 0) return 'No node has joined yet.';
     const now = context.clock.nowMs();
-    return table(
-      ['NODE', 'STATE', 'GPUS', 'MODEL', 'COMPUTE', 'MEMORY', 'CPUS', 'RAM', 'SEEN', 'CONDITIONS'],
+    return tableOfKnown(
+      ['NODE', 'STATE', 'GPUS', 'MODEL', 'COMPUTE', 'MEMORY', 'CPUS', 'RAM', 'SEEN', 'CONDITIONS', 'LABELS', 'TAINTS'],
       list.items.map((node) => [
         node.name,
         node.cordoned ? `${node.state},cordoned` : node.state,
@@ -22,7 +23,10 @@ export async function nodes(context: CommandContext): Promise<void> {
         usedOf(humanMemory(node.memoryMiBAllocated), humanMemory(node.memoryMiB)),
         humanAge(node.lastSeenMs, now),
         node.conditions.map((condition) => condition.kind).join(',') || 'none',
+        labelsText(node.labels),
+        node.taints.join(' '),
       ]),
+      ['LABELS', 'TAINTS'],
     );
   });
 }

@@ -1,14 +1,23 @@
-import type { SubmitWorkloadInput, Workload } from '@astrago/api';
+import type { Gang, SubmitGangInput, SubmitWorkloadInput, Workload } from '@astrago/api';
 import type { Client } from '@astrago/api/client';
 import { answer, type CommandContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { usageFailure } from '../failure.ts';
-import { placeText } from '../show/ask.ts';
+import { inParallel } from '../in-parallel.ts';
+import type { LeastSlice } from '../parse/part-of-gpu.ts';
+import type { LevelWish } from '../parse/where.ts';
+import { type Followed, follow, lineOf } from './follow.ts';
+import { gangSize, isGang } from './gang.ts';
 
 export interface SubmitInput {
   readonly name: string;
   readonly command: readonly string[];
   readonly slice?: string;
+  readonly atLeast?: LeastSlice;
+  readonly slices?: number;
+  readonly share?: number;
+  readonly shareBy?: 'mps' | 'time-slicing';
+  readonly shareMemory?: number;
   readonly gpus?: number;
   readonly model?: string;
   readonly cpus?: number;
@@ -16,28 +25,59 @@ export interface SubmitInput {
   readonly workspace?: string;
   readonly priority?: number;
   readonly env?: Readonly<Record<string, string>>;
+  readonly members?: number;
+  readonly atLeastMembers?: number;
+  readonly restartable?: boolean;
+  readonly checkpoints?: boolean;
+  readonly expect?: number;
+  readonly on?: readonly (readonly [string, string])[];
+  readonly tolerate?: readonly string[];
+  readonly together?: readonly LevelWish[];
+  readonly apart?: LevelWish;
   readonly wait?: boolean;
   readonly timeout?: number;
 }
 
 export async function submit(context: CommandContext, input: SubmitInput): Promise<number> {
-  if (input.command.length === 0)
-    throw usageFailure('There is no command to run.', 'Put it after --: astrago submit train-a --slice 1g.10gb -- python train.py');
+  refuseHalves(input);
   // Whoever waits also waits for a controller that is being restarted.
   const client = await context.connect(input.wait === true ? { retryDelaysMs: [100, 300, 1000, 2000, 5000, 10_000, 10_000] } : {});
-  const workload = await client.submitWorkload({ body: bodyOf(input) });
-  if (input.wait !== true) {
-    answer(context, workload, () => lineOf(workload));
-    return exitCodes.ok;
-  }
-  return waitFor(context, client, workload, input.timeout);
+  const accepted = await send(client, input);
+  if (input.wait === true) return follow(context, followedOf(client, accepted), input.timeout);
+  answer(context, accepted, () => (isGang(accepted) ? `${accepted.name} queued (${gangSize(accepted)})` : lineOf(accepted)));
+  return exitCodes.ok;
+}
+
+/** What says nothing without something else is a slip, and not left out in silence. */
+function refuseHalves(input: SubmitInput): void {
+  if (input.command.length === 0)
+    throw usageFailure('There is no command to run.', 'Put it after --: astrago submit train-a --slice 1g.10gb -- python train.py');
+  if (input.slices !== undefined && input.slice === undefined && input.atLeast === undefined)
+    throw usageFailure('--slices says how many, not which.', 'Give --slice PROFILE or --at-least SIZE, too.');
+  if ((input.shareBy ?? input.shareMemory) !== undefined && input.share === undefined)
+    throw usageFailure('--share-by and --share-memory are of a share.', 'Give --share PART, too, for example --share 30%.');
+  if (input.atLeastMembers !== undefined && input.members === undefined)
+    throw usageFailure('--at-least-members is of a gang.', 'Give --members N, too.');
+  if (input.restartable === true && input.checkpoints === true)
+    throw usageFailure('A workload begins anew or goes on, not both.', 'Give --restartable or --checkpoints.');
+}
+
+async function send(client: Client, input: SubmitInput): Promise<Workload | Gang> {
+  const body = bodyOf(input);
+  if (input.members === undefined) return client.submitWorkload({ body });
+  const gang: SubmitGangInput = { ...body, members: { count: input.members, least: input.atLeastMembers } };
+  return client.submitGang({ body: gang });
 }
 
 function bodyOf(input: SubmitInput): SubmitWorkloadInput {
+  const { slices, atLeast, share } = input;
   return {
     name: input.name,
     command: [...input.command],
     slice: input.slice,
+    count: atLeast === undefined ? slices : undefined,
+    atLeast: atLeast === undefined ? undefined : { ...atLeast, count: slices },
+    share: share === undefined ? undefined : { by: input.shareBy, milli: share, memoryMiB: input.shareMemory },
     gpus: input.gpus,
     model: input.model,
     cpuMilli: input.cpus,
@@ -45,43 +85,31 @@ function bodyOf(input: SubmitInput): SubmitWorkloadInput {
     workspace: input.workspace,
     priority: input.priority,
     environment: input.env === undefined ? undefined : { ...input.env },
+    constraints: constraintsOf(input),
+    expectedSeconds: input.expect,
+    interruptible: input.restartable === true ? 'restart' : input.checkpoints === true ? 'checkpoint' : undefined,
   };
 }
 
-/** Follows it by id, tells each change, and ends as the workload did. Ctrl-C ends the waiting only. */
-async function waitFor(context: CommandContext, client: Client, submitted: Workload, timeoutSeconds: number | undefined): Promise<number> {
-  const signal = context.interrupt();
-  const untilMs = timeoutSeconds === undefined ? Number.POSITIVE_INFINITY : context.clock.elapsedMs() + timeoutSeconds * 1000;
-  let workload = submitted;
-  let told = '';
-  let periodMs = 100;
-  const leave = (exitCode: number, why: string): number => {
-    context.terminal.remark(`${why} ${workload.name} goes on (${workload.phase}); end it with astrago stop ${workload.name}.`);
-    if (context.json) answer(context, workload, () => '');
-    return exitCode;
+function constraintsOf({ on, tolerate, together, apart }: SubmitInput): SubmitWorkloadInput['constraints'] {
+  if ((on ?? tolerate ?? together ?? apart) === undefined) return undefined;
+  return {
+    nodeLabels: on === undefined ? undefined : Object.fromEntries(on),
+    tolerations: tolerate === undefined ? undefined : [...tolerate],
+    together: together?.map((wish) => ({ ...wish })),
+    apart: apart === undefined ? undefined : { ...apart },
   };
-  while (workload.endedAtMs === undefined) {
-    const line = lineOf(workload);
-    if (line !== told) context.terminal.remark(line);
-    told = line;
-    if (context.clock.elapsedMs() >= untilMs) return leave(exitCodes.waitedTooLong, `Waited ${timeoutSeconds} s.`);
-    await context.clock.sleep(Math.min(periodMs, Math.max(1, untilMs - context.clock.elapsedMs())), signal);
-    if (signal.aborted) return leave(exitCodes.interrupted, 'Stopped waiting.');
-    periodMs = Math.min(1000, periodMs * 1.3);
-    workload = await client.getWorkload({ params: { workload: submitted.id } });
-  }
-  answer(context, workload, () => lineOf(workload));
-  if (workload.phase === 'succeeded') return exitCodes.ok;
-  // A workload that ended with code 0 on being stopped did not do what was waited for.
-  return workload.exitCode === undefined || workload.exitCode === 0 ? exitCodes.workloadEndedBadly : workload.exitCode;
 }
 
-function lineOf(workload: Workload): string {
-  const place = placeText(workload);
-  const where = place === undefined || workload.endedAtMs !== undefined ? '' : ` on ${place}`;
-  const code = workload.exitCode === undefined ? '' : ` with exit code ${workload.exitCode}`;
-  // Not looked at yet is what a line about something just queued says anyway, and a code is already named.
-  const because =
-    workload.reason === 'PendingEvaluation' || workload.reason === 'command-failed' ? undefined : (workload.detail ?? workload.reason);
-  return `${workload.name} ${workload.phase}${where}${code}${because === undefined ? '' : `: ${because}`}`;
+function followedOf(client: Client, accepted: Workload | Gang): Followed {
+  const look = async (before: readonly Workload[]): Promise<readonly Workload[]> => {
+    const now = new Map<string, Workload>();
+    // By id: the names may be those of other work by then.
+    await inParallel(before, 16, async ({ id, endedAtMs }) => {
+      if (endedAtMs === undefined) now.set(id, await client.getWorkload({ params: { workload: id } }));
+    });
+    return before.map((member) => now.get(member.id) ?? member);
+  };
+  if (isGang(accepted)) return { name: accepted.name, first: accepted.items, look, document: (items) => ({ ...accepted, items }) };
+  return { name: accepted.name, first: [accepted], look, document: ([workload]) => workload };
 }

@@ -20,6 +20,11 @@ export function percent(ratio: number | undefined): string | undefined {
   return ratio === undefined ? undefined : `${Math.round(ratio * 100)}%`;
 }
 
+/** Thousandths as a person says them: `30%`, `33.3%`. */
+export function percentOfMilli(milli: number): string {
+  return `${milli / 10}%`;
+}
+
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }

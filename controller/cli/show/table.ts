@@ -36,6 +36,17 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     .join('\n');
 }
 
+/** The same without the columns named in `optional` of which no row knows anything. */
+export function tableOfKnown(
+  head: readonly string[],
+  rows: readonly (readonly (string | number | undefined)[])[],
+  optional: readonly string[],
+): string {
+  const shown = head.map((name, index) => !optional.includes(name) || rows.some((row) => row[index] !== undefined && row[index] !== ''));
+  const kept = <T>(cells: readonly T[]): readonly T[] => cells.filter((_, index) => shown[index]);
+  return table(kept(head), rows.map(kept));
+}
+
 /** One `label  value` a line; lines without a value are left out. */
 export function facts(pairs: readonly (readonly [string, string | number | undefined])[]): string {
   const known = pairs.filter((pair) => pair[1] !== undefined && pair[1] !== '');

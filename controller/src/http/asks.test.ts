@@ -74,7 +74,7 @@ describe('an ask', () => {
     ['another way to share', { share: { by: 'hope', milli: 5 } }, '/share/by', /mps/],
     ['at least nothing', { atLeast: { memoryMiB: 0 } }, '/atLeast/memoryMiB', /1/],
     ['no slice', { slice: '1g.10gb', count: 0 }, '/count', /1/],
-    ['an unreadable label', { constraints: { nodeLabels: { 'r ack': 'x' } } }, '/constraints/nodeLabels/r ack', /./],
+    ['an unreadable label', { constraints: { nodeLabels: { 'r ack': 'x' } } }, '/constraints/nodeLabels/r ack', /a key is letters/],
     ['an unreadable toleration', { constraints: { tolerations: ['a=b=c'] } }, '/constraints/tolerations/0', /key=value/],
     ['a level twice', { constraints: { together: [{ level: 'a' }, { level: 'a' }] } }, '/constraints/together/1/level', /twice/],
     ['company to keep apart from', { constraints: { apart: { level: 'node' } } }, '/constraints/apart', /gang/],
@@ -190,6 +190,12 @@ describe('a gang', () => {
 
   it.each([
     ['more that start than there are', { members: { count: 2, least: 3 } }, '/members/least', /only 2/],
+    [
+      'more of command and environment than is kept',
+      { members: { count: 1024 }, environment: { LARGE: 'x'.repeat(70_000) } },
+      '/members/count',
+      /64 MiB/,
+    ],
     ['no members', { members: { count: 0 } }, '/members/count', /1/],
     ['a name that leaves no room for numbers', { name: 'a'.repeat(62), members: { count: 2 } }, '/name', /63/],
     [

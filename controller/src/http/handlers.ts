@@ -185,7 +185,7 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       return {
         workload: record.name,
         phase: record.phase,
-        sentence: placedSentence(record),
+        sentence: `${placedSentence(record)}${evictionSentence(cluster, record)}`,
         reason: record.endReason,
         counts: [],
         remedies: [],

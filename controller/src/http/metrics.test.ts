@@ -1,24 +1,6 @@
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { LoopBench } from '../testing/loop-bench.ts';
-import { ControllerMetrics } from './metrics.ts';
-import { buildServer } from './server.ts';
-
-async function serve(bench: LoopBench) {
-  await bench.start();
-  const { controller, agents, clock } = bench;
-  return buildServer({
-    controller,
-    store: bench.opened.store,
-    agents,
-    metrics: new ControllerMetrics('1.2.3'),
-    version: '1.2.3',
-    startedAtMs: 0,
-    nowMs: clock.nowMs,
-    actorOf: (token) => (token === 'right' ? 'admin' : undefined),
-    log: pino({ level: 'silent' }),
-  });
-}
+import { serve } from '../testing/serve.ts';
 
 describe('metrics', () => {
   it('need no token from this machine, and one from another', async () => {

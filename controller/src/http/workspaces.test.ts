@@ -96,7 +96,7 @@ describe('a workspace', () => {
     ],
     ['no weight', { weight: 0 }, 400, 'invalid-request', '/weight', />0/],
     ['an endless budget', { budget: { sliceHours: 1, period: 'year', kind: 'hard' } }, 400, 'invalid-request', '/budget/period', /week/],
-    ['a model in capitals', { limit: { models: { H100: {} } } }, 400, 'invalid-request', '/limit/models/H100', /./],
+    ['a model in capitals', { limit: { models: { H100: {} } } }, 400, 'invalid-request', '/limit/models/H100', /lower case/],
     ['an unknown amount', { limit: { gpus: 1 } }, 400, 'invalid-request', '/limit', /gpus/],
   ])('is refused with %s, and stays as it was', async (_, body, status, code, pointer, detail) => {
     await put('top', { guaranteed: { compute: 10 } });

@@ -44,7 +44,7 @@ export async function submitGang(
   const parts = Array.from({ length: count }, (_, number): Part => {
     const name = parseWorkloadName(memberName(ask.name, number));
     if (name === undefined) throw new Refusal('invalid-request', 'name and number of each member must be a DNS label');
-    const place = { ASTRAGO_GANG_MEMBER: String(number), ASTRAGO_GANG_MEMBERS: String(count) };
+    const place = { GANG_MEMBER: String(number), GANG_MEMBERS: String(count) };
     return { name, gang, environment: { ...place, ...ask.environment } };
   });
   return deps.journal.commit(actor, (draft) => accept(deps, draft, ask, key, parts));

@@ -5,12 +5,14 @@
 //   ./astrago bench placement --nodes F --pods F [--list NAME|all]... --seeds 1-6 ...   arrivals of our own
 //   ./astrago bench placement --nodes F --pods F --departures --load 0.95 --seeds 1-6 ...
 //
+// --published NAME: the pods are those of that list of the trace, and the means have to be what was published for it.
 // --learn: nothing is known of the demand beforehand, it is found out from what arrives.
 import { parseArgs } from 'node:util';
 import { type ArrivalsResult, runArrivals } from './placement/arrivals.ts';
 import { type DeparturesResult, runDepartures } from './placement/departures.ts';
 import { type OpenbNode, type OpenbPods, readNodes, readPods, readSequences } from './placement/openb.ts';
 import { policyNames } from './placement/policies.ts';
+import { unlikePublished } from './placement/published.ts';
 import { seededRandom } from './placement/seeded-random.ts';
 import { inflated, shuffled } from './placement/streams.ts';
 import { syntheticNames, syntheticPods } from './placement/synthetic.ts';
@@ -64,6 +66,7 @@ const { values } = parseArgs({
     departures: { type: 'boolean', default: false },
     load: { type: 'string', default: '0.9' },
     learn: { type: 'boolean', default: false },
+    published: { type: 'string' },
     policy: { type: 'string', multiple: true },
     seeds: { type: 'string', default: '42-51' },
     json: { type: 'boolean', default: false },
@@ -119,5 +122,11 @@ for (const list of lists) {
       return result;
     });
     if (!values.json) console.log(summarise(list, results));
+    if (values.published === undefined) continue;
+    const filled = results.flatMap((result) => ('allocAt100' in result ? [result.allocAt100] : []));
+    const wrong = unlikePublished(values.published, policy, filled.reduce((sum, value) => sum + value, 0) / filled.length);
+    if (wrong === undefined) continue;
+    console.error(wrong);
+    process.exitCode = 1;
   }
 }

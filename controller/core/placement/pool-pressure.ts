@@ -4,8 +4,11 @@ import { type AskClass, allows, type Demand } from './demand.ts';
 export interface PoolPressure {
   /** Above 0 where a pool is asked for more than others are, below 0 where less; in parts of what an even demand asks. */
   of(pool: number): number;
-  /** What is expected from now on. */
-  expect(demand: Demand): void;
+  /**
+   * What is expected from now on. Where nothing ends, asks for several GPUs depend on the pools that have large nodes;
+   * where work ends, on nodes that are kept whole, and to make their pools dearer was found to leave fewer of those.
+   */
+  expect(demand: Demand, isEnding: boolean): void;
   /** So many thousandths of GPUs more are free in the pool, or fewer. */
   freed(pool: number, milli: number): void;
   /** Makes up its mind anew; whether that changed anything. */
@@ -41,8 +44,8 @@ export function poolPressure(capacity: readonly number[], largest: readonly numb
   };
   return {
     of: (pool) => settled[pool] ?? 0,
-    expect(demand) {
-      kinds = kindsOf(demand, capacity.length, (ask, pool) => allows(ask, pool) && ask.gpus <= (largest?.[pool] ?? ask.gpus));
+    expect(demand, isEnding) {
+      kinds = kindsOf(demand, capacity.length, (ask, pool) => allows(ask, pool) && (isEnding || ask.gpus <= (largest?.[pool] ?? ask.gpus)));
       settled = kinds.length === 0 ? capacity.map(() => 0) : pressures();
     },
     freed(pool, milli) {

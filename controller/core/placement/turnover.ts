@@ -18,7 +18,7 @@ export function turnover(): Turnover {
   let departures = 0;
   let level = 0;
   const settle = (): void => {
-    const exact = Math.min(1, (2 * departures) / (arrivals + doubt));
+    const exact = Math.min(1, (2 * departures) / Math.max(arrivals, doubt));
     if (Math.abs(exact - level) * steps >= 0.8) level = Math.round(exact * steps) / steps;
   };
   return {

@@ -24,7 +24,7 @@ export const expectedFillDefaults: ExpectedFillSettings = {
   offers: 70,
   companions: 6,
   together: 0.3,
-  togetherInTurnover: 1.5,
+  togetherInTurnover: 4,
   pressure: 1,
   grain: 10,
 };
@@ -81,14 +81,18 @@ export function expectedFill(
   let level = 0;
   let version = 0;
   let changes = 0;
+  let expected = demand;
   const expect = (next: Demand): void => {
+    expected = next;
     pools = poolViews(weighted(next), capacity.length, settings.offers);
-    pressure.expect(next);
+    pressure.expect(next, level > 0);
     version += 1;
   };
   const noticeTurnover = (): void => {
     if (stream.level === level) return;
+    const isOther = level === 0 || stream.level === 0;
     level = stream.level;
+    if (isOther) pressure.expect(expected, level > 0);
     version += 1;
   };
   const worthOf = (shape: Shape): number => {

@@ -72,9 +72,8 @@ export function placerOf(name: string, setting: Setting): Placer {
 
 /** The index, with a policy that is told of all that happens. */
 function observedPlacer(shapes: readonly Shape[], { ranked, demand, learn }: Setting): Placer {
-  const { capacity, largestOf } = poolsOf(ranked);
   const estimate = learn ? demandEstimate() : undefined;
-  const policy: ObservingPolicy = expectedFill(estimate?.demand ?? demand, capacity, {}, largestOf);
+  const policy: ObservingPolicy = expectedFill(estimate?.demand ?? demand, capacityOf(ranked));
   const index = new PlacementIndex(shapes, policy);
   let learned = estimate?.version;
   return {
@@ -104,13 +103,8 @@ export function emptyShape(node: OpenbNode): Shape {
   return { pool, cpuMilli, memoryMiB, gpus: new Uint16Array(node.gpus).fill(1000), marks: 0, worth: Number.NaN };
 }
 
-/** GPUs, and GPUs of the largest node, by pool. */
-function poolsOf(nodes: readonly OpenbNode[]): { readonly capacity: readonly number[]; readonly largestOf: readonly number[] } {
+function capacityOf(nodes: readonly OpenbNode[]): readonly number[] {
   const capacity: number[] = [];
-  const largestOf: number[] = [];
-  for (const { pool, gpus } of nodes) {
-    capacity[pool] = (capacity[pool] ?? 0) + gpus;
-    largestOf[pool] = Math.max(largestOf[pool] ?? 0, gpus);
-  }
-  return { capacity, largestOf };
+  for (const { pool, gpus } of nodes) capacity[pool] = (capacity[pool] ?? 0) + gpus;
+  return capacity;
 }

@@ -1,14 +1,11 @@
-import { type AskClass, allows, type Demand } from './demand.ts';
+import { allows, type Demand } from './demand.ts';
 
 /** How much dearer a pool is than another one, now that so much is free. */
 export interface PoolPressure {
   /** Above 0 where a pool is asked for more than others are, below 0 where less; in parts of what an even demand asks. */
   of(pool: number): number;
-  /**
-   * What is expected from now on. Where nothing ends, asks for several GPUs depend on the pools that have large nodes;
-   * where work ends, on nodes that are kept whole, and to make their pools dearer was found to leave fewer of those.
-   */
-  expect(demand: Demand, isEnding: boolean): void;
+  /** What is expected from now on. */
+  expect(demand: Demand): void;
   /** So many thousandths of GPUs more are free in the pool, or fewer. */
   freed(pool: number, milli: number): void;
   /** Makes up its mind anew; whether that changed anything. */
@@ -26,9 +23,8 @@ const least = { change: 0.05, part: 0.2 };
  * asks that could go elsewhere find it dearer.
  *
  * @param capacity GPUs by pool, all of them free.
- * @param largest GPUs of the largest node, by pool; absent: large enough for every ask.
  */
-export function poolPressure(capacity: readonly number[], largest: readonly number[] | undefined): PoolPressure {
+export function poolPressure(capacity: readonly number[]): PoolPressure {
   const free = capacity.map((gpus) => gpus * 1000);
   let kinds: readonly { readonly pools: readonly number[]; readonly volume: number }[] = [];
   let settled = capacity.map(() => 0);
@@ -44,8 +40,8 @@ export function poolPressure(capacity: readonly number[], largest: readonly numb
   };
   return {
     of: (pool) => settled[pool] ?? 0,
-    expect(demand, isEnding) {
-      kinds = kindsOf(demand, capacity.length, (ask, pool) => allows(ask, pool) && (isEnding || ask.gpus <= (largest?.[pool] ?? ask.gpus)));
+    expect(demand) {
+      kinds = kindsOf(demand, capacity.length);
       settled = kinds.length === 0 ? capacity.map(() => 0) : pressures();
     },
     freed(pool, milli) {
@@ -66,13 +62,13 @@ export function poolPressure(capacity: readonly number[], largest: readonly numb
 }
 
 /** The sets of pools that asks may go to, and their part in the GPUs that are asked for. */
-function kindsOf({ classes, weights }: Demand, count: number, suits: (ask: AskClass, pool: number) => boolean) {
+function kindsOf({ classes, weights }: Demand, count: number) {
   const all = Array.from({ length: count }, (_, pool) => pool);
   const volumes = new Map<string, { readonly pools: readonly number[]; volume: number }>();
   let total = 0;
   classes.forEach((ask, at) => {
     const volume = (weights[at] ?? 0) * ask.gpus * ask.milli;
-    const pools = all.filter((pool) => suits(ask, pool));
+    const pools = all.filter((pool) => allows(ask, pool));
     const kind = volumes.get(pools.join()) ?? { pools, volume: 0 };
     kind.volume += volume;
     total += volume;

@@ -66,33 +66,23 @@ interface WeightedAsk extends AskClass {
  * other, and more on a node that still has room for an ask of several GPUs. An ask goes where that value falls least.
  *
  * @param capacity GPUs by pool, all free until observed otherwise.
- * @param largest GPUs of the largest node, by pool; absent: large enough for every ask.
  */
-export function expectedFill(
-  demand: Demand,
-  capacity: readonly number[],
-  overrides: Partial<ExpectedFillSettings> = {},
-  largest?: readonly number[],
-): ObservingPolicy {
+export function expectedFill(demand: Demand, capacity: readonly number[], overrides: Partial<ExpectedFillSettings> = {}): ObservingPolicy {
   const settings = { ...expectedFillDefaults, ...overrides };
-  const pressure = poolPressure(capacity, largest);
+  const pressure = poolPressure(capacity);
   const stream = turnover();
   let pools: readonly Pool[] = [];
   let level = 0;
   let version = 0;
   let changes = 0;
-  let expected = demand;
   const expect = (next: Demand): void => {
-    expected = next;
     pools = poolViews(weighted(next), capacity.length, settings.offers);
-    pressure.expect(next, level > 0);
+    pressure.expect(next);
     version += 1;
   };
   const noticeTurnover = (): void => {
     if (stream.level === level) return;
-    const isOther = level === 0 || stream.level === 0;
     level = stream.level;
-    if (isOther) pressure.expect(expected, level > 0);
     version += 1;
   };
   const worthOf = (shape: Shape): number => {

@@ -1,94 +1,47 @@
-// How much of a cluster a policy fills. Protocol of the FGD paper (USENIX ATC 2023): pods arrive one by one in the given
-// order and never leave; one that does not fit is dropped. The share of GPUs that is allocated is averaged over the
-// arrivals at which the demand that has arrived, rounded to a percent of the GPUs, is 90, 95, 100 and 130.
+// How well policies place work, on the nodes and pods of the openb trace, on lists that differ from it, and on lists
+// that have nothing to do with it; where nothing ends and where work ends too.
 //
 //   ./astrago bench placement --nodes F --pods F --arrivals F --noderank F [--policy P]... [--seeds 42-51] [--json]
+//   ./astrago bench placement --nodes F --pods F [--list NAME|all]... --seeds 1-6 ...   arrivals of our own
+//   ./astrago bench placement --nodes F --pods F --departures --load 0.95 --seeds 1-6 ...
+//
+// --published NAME: the pods are those of that list of the trace, and the means have to be what was published for it.
+// --learn: nothing is known of the demand beforehand, it is found out from what arrives.
 import { parseArgs } from 'node:util';
+import { type ArrivalsResult, runArrivals } from './placement/arrivals.ts';
+import { type DeparturesResult, runDepartures } from './placement/departures.ts';
 import { type OpenbNode, type OpenbPods, readNodes, readPods, readSequences } from './placement/openb.ts';
-import { placerOf, policyNames } from './placement/policies.ts';
+import { policyNames } from './placement/policies.ts';
+import { unlikePublished } from './placement/published.ts';
 import { seededRandom } from './placement/seeded-random.ts';
+import { inflated, shuffled } from './placement/streams.ts';
+import { syntheticNames, syntheticPods } from './placement/synthetic.ts';
 
-const points = [90, 95, 100, 130] as const;
+type Result = ArrivalsResult | DeparturesResult;
 
-interface SeedResult {
-  readonly seed: number;
-  readonly policy: string;
-  readonly allocAt90: number;
-  readonly allocAt95: number;
-  readonly allocAt100: number;
-  readonly allocAt130: number;
-  readonly failed: number;
-  /** GPUs that asks for several were refused, in percent of the cluster. */
-  readonly refusedTogether: number;
-  readonly decisions: number;
-  readonly decisionsPerSecond: number;
-}
-
-function runSeed(facts: {
-  readonly seed: number;
-  readonly policy: string;
-  readonly ranked: readonly OpenbNode[];
-  readonly pods: OpenbPods;
-  readonly sequence: readonly number[];
-}): SeedResult {
-  const { seed, policy, ranked, pods, sequence } = facts;
-  const capacity = 1000 * ranked.reduce((sum, node) => sum + node.gpus, 0);
-  const startMs = performance.now();
-  const placer = placerOf(policy, ranked, pods.demand, seededRandom(seed));
-  const sums = new Map<number, { sum: number; count: number }>(points.map((point) => [point, { sum: 0, count: 0 }]));
-  let arrived = 0;
-  let allocated = 0;
-  let failed = 0;
-  let refused = 0;
-  for (const row of sequence) {
-    const ask = pods.classOf[row];
-    if (ask === undefined) throw new Error(`the arrivals of seed ${seed} name pod ${row}, and there are ${pods.classOf.length}`);
-    const milli = ask.gpus * ask.milli;
-    arrived += milli;
-    if (placer.place(ask) !== undefined) allocated += milli;
-    else {
-      failed += 1;
-      if (ask.gpus > 1) refused += milli;
-    }
-    const bin = sums.get(Math.round((100 * arrived) / capacity));
-    if (bin !== undefined) {
-      bin.sum += Math.round((10_000 * allocated) / capacity) / 100;
-      bin.count += 1;
-    }
-  }
-  const tookMs = performance.now() - startMs;
-  const at = (point: number): number => {
-    const { sum, count } = sums.get(point) ?? { sum: 0, count: 0 };
-    return count === 0 ? Number.NaN : Number((sum / count).toFixed(3));
-  };
-  return {
-    seed,
-    policy,
-    allocAt90: at(90),
-    allocAt95: at(95),
-    allocAt100: at(100),
-    allocAt130: at(130),
-    failed,
-    refusedTogether: Number(((100 * refused) / capacity).toFixed(3)),
-    decisions: sequence.length,
-    decisionsPerSecond: Math.round((1000 * sequence.length) / tookMs),
-  };
-}
-
-function summarise(results: readonly SeedResult[]): string {
-  const figures = (of: (result: SeedResult) => number): string => {
-    const values = results.map(of);
+function summarise(list: string, results: readonly Result[]): string {
+  const figures = (label: string, of: (result: Result) => unknown): readonly string[] => {
+    const values = results.map(of).filter((value) => typeof value === 'number');
+    if (values.length === 0) return [];
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1));
-    return `${mean.toFixed(2)} ± ${deviation.toFixed(2)}`;
+    return [`${label} ${mean.toFixed(2)} ± ${deviation.toFixed(2)}`];
   };
+  const field = (label: string, name: string): readonly string[] =>
+    figures(label, (result) => new Map<string, unknown>(Object.entries(result)).get(name));
   return [
+    ...(list === '' ? [] : [list.padEnd(18)]),
     (results[0]?.policy ?? '').padEnd(12),
-    `@90 ${figures((one) => one.allocAt90)}`,
-    `@95 ${figures((one) => one.allocAt95)}`,
-    `@100 ${figures((one) => one.allocAt100)}`,
-    `@130 ${figures((one) => one.allocAt130)}`,
-    `refused together ${figures((one) => one.refusedTogether)}`,
+    ...field('@90', 'allocAt90'),
+    ...field('@95', 'allocAt95'),
+    ...field('@100', 'allocAt100'),
+    ...field('@130', 'allocAt130'),
+    ...field('refused together', 'refusedTogether'),
+    ...field('of it @100', 'refusedTogetherAt100'),
+    ...field('load', 'load'),
+    ...field('refused %', 'refusedPercent'),
+    ...field('together %', 'refusedTogetherPercent'),
+    ...field('in use %', 'allocatedPercent'),
     `${Math.round(results.reduce((sum, one) => sum + one.decisionsPerSecond, 0) / results.length)} decisions/s`,
   ].join('  ');
 }
@@ -109,6 +62,11 @@ const { values } = parseArgs({
     pods: { type: 'string' },
     arrivals: { type: 'string' },
     noderank: { type: 'string' },
+    list: { type: 'string', multiple: true },
+    departures: { type: 'boolean', default: false },
+    load: { type: 'string', default: '0.9' },
+    learn: { type: 'boolean', default: false },
+    published: { type: 'string' },
     policy: { type: 'string', multiple: true },
     seeds: { type: 'string', default: '42-51' },
     json: { type: 'boolean', default: false },
@@ -121,21 +79,54 @@ const needed = (name: 'nodes' | 'pods' | 'arrivals' | 'noderank'): string => {
 };
 
 const { nodes, models } = readNodes(needed('nodes'));
-const pods = readPods(needed('pods'), models);
-const arrivals = readSequences(needed('arrivals'));
-const ranks = readSequences(needed('noderank'));
-for (const policy of values.policy ?? ['astrago']) {
-  if (!policyNames.includes(policy)) throw new Error(`there is no policy ${policy}; there are ${policyNames.join(', ')}`);
-  const results = seedsOf(values.seeds).map((seed) => {
+const given = readPods(needed('pods'), models);
+const { learn } = values;
+const load = Number(values.load);
+if (!(load > 0)) throw new Error(`--load ${values.load}: GPUs asked for at a time, as a part of those there are`);
+
+/** Nodes in their fixed order and rows in the order of arrival: recorded ones, or ours where no files are named. */
+function streamsOf(): (seed: number, pods: OpenbPods) => { readonly ranked: readonly OpenbNode[]; readonly sequence: readonly number[] } {
+  if (values.arrivals === undefined && values.noderank === undefined)
+    return (seed, pods) => {
+      const random = seededRandom(seed);
+      const ranked = shuffled(nodes.length, random).map((at) => nodes[at] as OpenbNode);
+      const gpus = nodes.reduce((sum, node) => sum + node.gpus, 0);
+      return { ranked, sequence: inflated(pods, gpus, random) };
+    };
+  if (values.list !== undefined) throw new Error('recorded arrivals are of the pods given, not of a list');
+  const arrivals = readSequences(needed('arrivals'));
+  const ranks = readSequences(needed('noderank'));
+  return (seed) => {
     const sequence = arrivals.get(seed);
     const rank = ranks.get(seed);
     if (sequence === undefined || rank?.length !== nodes.length)
       throw new Error(`the files have no seed ${seed} for ${nodes.length} nodes`);
     const ranked: OpenbNode[] = [];
     for (const [at, node] of nodes.entries()) ranked[rank[at] ?? 0] = node;
-    const result = runSeed({ seed, policy, ranked, pods, sequence });
-    if (values.json) console.log(JSON.stringify(result));
-    return result;
-  });
-  if (!values.json) console.log(summarise(results));
+    return { ranked, sequence };
+  };
+}
+
+const lists = values.list?.flatMap((name) => (name === 'all' ? syntheticNames : [name])) ?? [''];
+const streamOf = values.departures ? undefined : streamsOf();
+for (const list of lists) {
+  const pods = list === '' ? given : syntheticPods(list, models.length, given);
+  for (const policy of values.policy ?? ['astrago']) {
+    if (!policyNames.includes(policy)) throw new Error(`there is no policy ${policy}; there are ${policyNames.join(', ')}`);
+    const results = seedsOf(values.seeds).map((seed): Result => {
+      const result =
+        streamOf === undefined
+          ? runDepartures({ seed, policy, nodes, pods, load, learn })
+          : runArrivals({ seed, policy, pods, learn, ...streamOf(seed, pods) });
+      if (values.json) console.log(JSON.stringify(list === '' ? result : { list, ...result }));
+      return result;
+    });
+    if (!values.json) console.log(summarise(list, results));
+    if (values.published === undefined) continue;
+    const filled = results.flatMap((result) => ('allocAt100' in result ? [result.allocAt100] : []));
+    const wrong = unlikePublished(values.published, policy, filled.reduce((sum, value) => sum + value, 0) / filled.length);
+    if (wrong === undefined) continue;
+    console.error(wrong);
+    process.exitCode = 1;
+  }
 }

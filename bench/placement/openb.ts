@@ -50,18 +50,26 @@ export function readNodes(file: string): { readonly nodes: readonly OpenbNode[];
 }
 
 export function readPods(file: string, models: readonly string[]): OpenbPods {
+  return podsOf(
+    rowsOf(file).map((row) => {
+      const gpus = whole(row, 'num_gpu', file);
+      const allowed = (row['gpu_spec'] ?? '').split('|').filter((model) => model !== '');
+      return {
+        cpuMilli: whole(row, 'cpu_milli', file),
+        memoryMiB: whole(row, 'memory_mib', file),
+        gpus,
+        milli: gpus === 0 ? 0 : whole(row, 'gpu_milli', file),
+        pools: allowed.length === 0 ? undefined : new Set(allowed.map((model) => models.indexOf(model))),
+      };
+    }),
+  );
+}
+
+/** Pods that ask for the same become one class. */
+export function podsOf(asks: readonly AskClass[]): OpenbPods {
   const classes = new Map<string, { readonly ask: AskClass; weight: number }>();
-  const classOf = rowsOf(file).map((row) => {
-    const gpus = whole(row, 'num_gpu', file);
-    const allowed = (row['gpu_spec'] ?? '').split('|').filter((model) => model !== '');
-    const ask: AskClass = {
-      cpuMilli: whole(row, 'cpu_milli', file),
-      memoryMiB: whole(row, 'memory_mib', file),
-      gpus,
-      milli: gpus === 0 ? 0 : whole(row, 'gpu_milli', file),
-      pools: allowed.length === 0 ? undefined : new Set(allowed.map((model) => models.indexOf(model))),
-    };
-    const key = [ask.cpuMilli, ask.memoryMiB, gpus, ask.milli, ...allowed].join();
+  const classOf = asks.map((ask) => {
+    const key = [ask.cpuMilli, ask.memoryMiB, ask.gpus, ask.milli, ...(ask.pools ?? [])].join();
     const entry = classes.get(key) ?? { ask, weight: 0 };
     entry.weight += 1;
     classes.set(key, entry);

@@ -1,8 +1,9 @@
 import type { AskClass, Demand } from '@astrago/controller/core/placement/demand';
+import { demandEstimate } from '@astrago/controller/core/placement/demand-estimate';
 import { type Placement, PlacementIndex } from '@astrago/controller/core/placement/placement-index';
 import { bestFit, dotProduct } from '@astrago/controller/core/placement/policies/best-fit';
 import { clustering, packing } from '@astrago/controller/core/placement/policies/clustering';
-import { expectedFill, expectedFillDefaults } from '@astrago/controller/core/placement/policies/expected-fill';
+import { expectedFill, type ObservingPolicy } from '@astrago/controller/core/placement/policies/expected-fill';
 import { fragmentationGradient } from '@astrago/controller/core/placement/policies/fragmentation-gradient';
 import { firstFit, spread } from '@astrago/controller/core/placement/policies/order';
 import type { PlacementPolicy } from '@astrago/controller/core/placement/policy';
@@ -12,18 +13,23 @@ import type { OpenbNode } from './openb.ts';
 
 export interface Placer {
   place(ask: AskClass): Placement | undefined;
-  reshape(node: number, shape: Shape): void;
+  /** Work has ended on the node: what is free there from now on, by what is free now. */
+  release(ask: AskClass, node: number, after: (now: Shape) => Shape): void;
 }
 
 interface Setting {
-  readonly nodes: readonly OpenbNode[];
+  /** In their fixed order. */
+  readonly ranked: readonly OpenbNode[];
+  /** What is known of it beforehand. */
   readonly demand: Demand;
+  readonly random: () => number;
+  /** Whether the demand is found out from what arrives, instead of being known; only what observes can do so. */
+  readonly learn: boolean;
 }
 
 const largest = { cpuMilli: 128_000, gpus: 8 };
 
 const policies: Readonly<Record<string, (setting: Setting) => PlacementPolicy>> = {
-  astrago: ({ nodes, demand }) => expectedFill(demand, capacityOf(nodes), { ...expectedFillDefaults }),
   fgd: ({ demand }) => fragmentationGradient(demand),
   'best-fit': () => bestFit(largest),
   'dot-product': () => dotProduct(largest),
@@ -33,15 +39,63 @@ const policies: Readonly<Record<string, (setting: Setting) => PlacementPolicy>> 
   spread: () => spread,
 };
 
-export const policyNames = [...Object.keys(policies), 'random'];
+export const policyNames = ['astrago', ...Object.keys(policies), 'random'];
 
-/** @param ranked the nodes in their fixed order. */
-export function placerOf(name: string, ranked: readonly OpenbNode[], demand: Demand, random: () => number): Placer {
-  const shapes = ranked.map(emptyShape);
-  if (name === 'random') return new RandomPlacement(shapes, random);
+export function placerOf(name: string, setting: Setting): Placer {
+  const shapes = setting.ranked.map(emptyShape);
+  if (name === 'astrago') return observedPlacer(shapes, setting);
+  if (setting.learn) throw new Error(`${name} does not learn`);
+  if (name === 'random') {
+    const placement = new RandomPlacement(shapes, setting.random);
+    const held = [...shapes];
+    return {
+      place(ask) {
+        const placed = placement.place(ask);
+        if (placed !== undefined) held[placed.node] = placed.after;
+        return placed;
+      },
+      release(_ask, node, after) {
+        const shape = after(held[node] as Shape);
+        held[node] = shape;
+        placement.reshape(node, shape);
+      },
+    };
+  }
   const policy = policies[name];
   if (policy === undefined) throw new Error(`there is no policy ${name}; there are ${policyNames.join(', ')}`);
-  return new PlacementIndex(shapes, policy({ nodes: ranked, demand }));
+  const index = new PlacementIndex(shapes, policy(setting));
+  return {
+    place: (ask) => index.place(ask),
+    release: (_ask, node, after) => index.reshape(node, after(index.shapeOf(node))),
+  };
+}
+
+/** The index, with a policy that is told of all that happens. */
+function observedPlacer(shapes: readonly Shape[], { ranked, demand, learn }: Setting): Placer {
+  const estimate = learn ? demandEstimate() : undefined;
+  const policy: ObservingPolicy = expectedFill(estimate?.demand ?? demand, capacityOf(ranked));
+  const index = new PlacementIndex(shapes, policy);
+  let learned = estimate?.version;
+  return {
+    place(ask) {
+      policy.observe.arrived(ask);
+      estimate?.arrived(ask);
+      if (estimate !== undefined && estimate.version !== learned) {
+        learned = estimate.version;
+        policy.expect(estimate.demand);
+      }
+      const placed = index.place(ask);
+      if (placed !== undefined) policy.observe.changed(placed.before, placed.after);
+      return placed;
+    },
+    release(ask, node, after) {
+      const before = index.shapeOf(node);
+      const shape = after(before);
+      index.reshape(node, shape);
+      policy.observe.departed(ask);
+      policy.observe.changed(before, shape);
+    },
+  };
 }
 
 export function emptyShape(node: OpenbNode): Shape {

@@ -1,29 +1,55 @@
 import { type AskClass, allows, type Demand, isShare } from '../demand.ts';
 import type { PlacementPolicy } from '../policy.ts';
+import { poolPressure } from '../pool-pressure.ts';
 import { freeGpus, freeMilli, type Shape } from '../shape.ts';
+import { turnover } from '../turnover.ts';
+import { fillTable } from './fill-table.ts';
 
 export interface ExpectedFillSettings {
   /** How many asks a GPU is expected to be offered before it matters what it was left with. */
   readonly offers: number;
   /** How many of the asks that suit a GPU are offered before its node's CPU and memory have to suit one. */
   readonly companions: number;
-  /** Worth of keeping GPUs together for asks of several, as a multiple of what those ask; 0 where nothing ever ends. */
+  /** Worth of keeping GPUs together for asks of several, as a multiple of what those ask, where nothing ever ends. */
   readonly together: number;
-  /** Worth of a thousandth of a GPU of a pool that is asked for more than others, for each unit of excess. */
+  /** The same where as much ends as arrives. What is broken up then stays broken up: nodes do not drain by themselves. */
+  readonly togetherInTurnover: number;
+  /** Worth of a thousandth of a GPU of a pool, for each unit of its pressure. */
   readonly pressure: number;
   /** Differences below this are none; thousandths of a GPU. */
   readonly grain: number;
 }
 
-export const expectedFillDefaults: ExpectedFillSettings = { offers: 50, companions: 6, together: 0, pressure: 1, grain: 60 };
+export const expectedFillDefaults: ExpectedFillSettings = {
+  offers: 70,
+  companions: 6,
+  together: 0.3,
+  togetherInTurnover: 4,
+  pressure: 1,
+  grain: 10,
+};
 
-/** A pool that is asked for this many times its part is not yet under pressure. */
-const pressureFrom = 1.2;
+/** What the policy has to be told of, so that it judges by what is the case. Left out, it judges by what it was made with. */
+export interface PlacementObserver {
+  arrived(ask: AskClass): void;
+  departed(ask: AskClass): void;
+  /** A node was of the one shape and is of the other: something was placed there, ended there, or it was looked at anew. */
+  changed(before: Shape, after: Shape): void;
+}
+
+export interface ObservingPolicy extends PlacementPolicy {
+  readonly version: number;
+  readonly observe: PlacementObserver;
+  /** What is expected from now on. */
+  expect(demand: Demand): void;
+}
+
+/** Changes of nodes between two looks at how scarce the pools are. */
+const changesPerLook = 50;
 
 interface Pool {
-  /** The expected fill of a GPU with so many thousandths free, 0 to 1000 of them. */
+  /** See {@link fillTable}. */
   readonly fill: Float64Array;
-  readonly pressure: number;
   readonly asks: readonly WeightedAsk[];
 }
 
@@ -36,39 +62,70 @@ interface WeightedAsk extends AskClass {
 
 /**
  * Values what is free by what will come: how much of each GPU's remainder is expected to be filled by the next offers,
- * found by dynamic programming over the sizes that are really asked for, times the chance that the CPU and memory of
- * the node can go along. An ask goes where that value falls least.
+ * times the chance that the CPU and memory of the node can go along; more in a pool that those depend on who have no
+ * other, and more on a node that still has room for an ask of several GPUs. An ask goes where that value falls least.
  *
- * @param capacity GPUs by pool.
+ * @param capacity GPUs by pool, all free until observed otherwise.
  */
-export function expectedFill(
-  demand: Demand,
-  capacity: readonly number[],
-  settings: ExpectedFillSettings = expectedFillDefaults,
-): PlacementPolicy {
-  const asks = weighted(demand);
-  const pools = capacity.map((_, pool) => poolView(asks, capacity, pool, settings));
-  const suited = new Float64Array(65);
-  const carried = new Float64Array(65);
+export function expectedFill(demand: Demand, capacity: readonly number[], overrides: Partial<ExpectedFillSettings> = {}): ObservingPolicy {
+  const settings = { ...expectedFillDefaults, ...overrides };
+  const pressure = poolPressure(capacity);
+  const stream = turnover();
+  let pools: readonly Pool[] = [];
+  let level = 0;
+  let version = 0;
+  let changes = 0;
+  const expect = (next: Demand): void => {
+    pools = poolViews(weighted(next), capacity.length, settings.offers);
+    pressure.expect(next);
+    version += 1;
+  };
+  const noticeTurnover = (): void => {
+    if (stream.level === level) return;
+    level = stream.level;
+    version += 1;
+  };
   const worthOf = (shape: Shape): number => {
+    if (!Number.isNaN(shape.worth)) return shape.worth;
+    const together = settings.together + level * (settings.togetherInTurnover - settings.together);
     const pool = pools[shape.pool];
-    if (Number.isNaN(shape.worth)) shape.worth = pool === undefined ? 0 : worth(shape, pool, settings, suited, carried);
+    shape.worth = pool === undefined ? 0 : worth(shape, pool, settings.companions, together, settings.pressure * pressure.of(shape.pool));
     return shape.worth;
   };
+  expect(demand);
   return {
     name: 'astrago',
     gpuChoice: 'every',
     score: (before, after) => Math.floor((worthOf(after) - worthOf(before)) / settings.grain),
+    get version() {
+      return version;
+    },
+    expect,
+    observe: {
+      arrived(ask) {
+        if (ask.gpus === 0) return;
+        stream.arrived();
+        noticeTurnover();
+      },
+      departed(ask) {
+        if (ask.gpus === 0) return;
+        stream.departed();
+        noticeTurnover();
+      },
+      changed(before, after) {
+        pressure.freed(before.pool, -freeMilli(before.gpus));
+        pressure.freed(after.pool, freeMilli(after.gpus));
+        changes += 1;
+        if (changes % changesPerLook === 0 && pressure.settle()) version += 1;
+      },
+    },
   };
 }
 
-function worth(
-  shape: Shape,
-  pool: Pool,
-  { companions, together, pressure }: ExpectedFillSettings,
-  suited: Float64Array,
-  carried: Float64Array,
-): number {
+const suited = new Float64Array(65);
+const carried = new Float64Array(65);
+
+function worth(shape: Shape, pool: Pool, companions: number, together: number, pressure: number): number {
   const { gpus, cpuMilli, memoryMiB } = shape;
   let open = gpus.length;
   while (open > 0 && gpus[open - 1] === 0) open -= 1;
@@ -92,7 +149,7 @@ function worth(
     if (copies === 0) continue;
     const carries = Math.min(suits, copies * count);
     carried[carries] = (carried[carries] ?? 0) + part;
-    if (count > 1) kept += ask.volume * suits;
+    if (count > 1) kept += ask.volume * whole;
   }
   let value = 0;
   let suitable = 0;
@@ -102,7 +159,7 @@ function worth(
     possible += carried[at] ?? 0;
     if (suitable > 0) value += (pool.fill[gpus[at - 1] ?? 0] ?? 0) * (1 - (1 - Math.min(1, possible / suitable)) ** companions);
   }
-  return value + pressure * pool.pressure * freeMilli(gpus) + together * 1000 * kept;
+  return value + pressure * freeMilli(gpus) + together * 1000 * kept;
 }
 
 function weighted({ classes, weights }: Demand): readonly WeightedAsk[] {
@@ -112,30 +169,13 @@ function weighted({ classes, weights }: Demand): readonly WeightedAsk[] {
   return ofGpus.map(({ ask, weight }) => ({ ...ask, part: weight / count, volume: (weight * ask.gpus * ask.milli) / volume }));
 }
 
-function poolView(asks: readonly WeightedAsk[], capacity: readonly number[], pool: number, settings: ExpectedFillSettings): Pool {
-  const own = asks.filter((ask) => allows(ask, pool));
-  const total = capacity.reduce((sum, gpus) => sum + gpus, 0);
-  const asked = own.reduce((sum, ask) => {
-    const reachable = capacity.reduce((gpus, count, at) => gpus + (allows(ask, at) ? count : 0), 0);
-    return sum + (ask.volume * total) / reachable;
-  }, 0);
-  return { asks: own, fill: fillTable(own, settings.offers), pressure: Math.max(0, asked - pressureFrom) };
-}
-
-/** What is expected to be filled of each remainder within so many offers, if each is taken only where that pays. */
-function fillTable(asks: readonly WeightedAsk[], offers: number): Float64Array {
-  const parts = new Map<number, number>();
-  for (const { milli, part } of asks) parts.set(milli, (parts.get(milli) ?? 0) + part);
-  let table = new Float64Array(1001);
-  for (let offer = 0; offer < offers; offer += 1) {
-    const next = table.slice();
-    for (const [milli, part] of parts) {
-      for (let left = milli; left <= 1000; left += 1) {
-        const gain = milli + (table[left - milli] ?? 0) - (table[left] ?? 0);
-        if (gain > 0) next[left] = (next[left] ?? 0) + part * gain;
-      }
-    }
-    table = next;
+function poolViews(asks: readonly WeightedAsk[], pools: number, offers: number): readonly Pool[] {
+  const views: Pool[] = [];
+  for (let pool = 0; pool < pools; pool += 1) {
+    const own = asks.filter((ask) => allows(ask, pool));
+    // Pools that the same asks may go to are the same to all of them.
+    const alike = views.find(({ asks: others }) => others.length === own.length && others.every((ask, at) => ask === own[at]));
+    views.push(alike ?? { asks: own, fill: fillTable(own, offers) });
   }
-  return table;
+  return views;
 }

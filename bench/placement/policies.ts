@@ -1,3 +1,4 @@
+import type { PolicyMaker } from '@astrago/controller/core/bays/bays';
 import type { AskClass, Demand } from '@astrago/controller/core/placement/demand';
 import { type Placement, PlacementIndex } from '@astrago/controller/core/placement/placement-index';
 import { bestFit, dotProduct } from '@astrago/controller/core/placement/policies/best-fit';
@@ -5,7 +6,6 @@ import { clustering, packing } from '@astrago/controller/core/placement/policies
 import { expectedFill, expectedFillDefaults } from '@astrago/controller/core/placement/policies/expected-fill';
 import { fragmentationGradient } from '@astrago/controller/core/placement/policies/fragmentation-gradient';
 import { firstFit, spread } from '@astrago/controller/core/placement/policies/order';
-import type { PlacementPolicy } from '@astrago/controller/core/placement/policy';
 import { RandomPlacement } from '@astrago/controller/core/placement/random-placement';
 import type { Shape } from '@astrago/controller/core/placement/shape';
 import type { OpenbNode } from './openb.ts';
@@ -15,16 +15,12 @@ export interface Placer {
   reshape(node: number, shape: Shape): void;
 }
 
-interface Setting {
-  readonly nodes: readonly OpenbNode[];
-  readonly demand: Demand;
-}
-
 const largest = { cpuMilli: 128_000, gpus: 8 };
 
-const policies: Readonly<Record<string, (setting: Setting) => PlacementPolicy>> = {
-  astrago: ({ nodes, demand }) => expectedFill(demand, capacityOf(nodes), { ...expectedFillDefaults }),
-  fgd: ({ demand }) => fragmentationGradient(demand),
+/** By name: from the demand, and the GPUs by pool. */
+export const policies: Readonly<Record<string, PolicyMaker>> = {
+  astrago: (demand, capacity) => expectedFill(demand, capacity, { ...expectedFillDefaults }),
+  fgd: fragmentationGradient,
   'best-fit': () => bestFit(largest),
   'dot-product': () => dotProduct(largest),
   clustering: () => clustering(largest),
@@ -41,7 +37,7 @@ export function placerOf(name: string, ranked: readonly OpenbNode[], demand: Dem
   if (name === 'random') return new RandomPlacement(shapes, random);
   const policy = policies[name];
   if (policy === undefined) throw new Error(`there is no policy ${name}; there are ${policyNames.join(', ')}`);
-  return new PlacementIndex(shapes, policy({ nodes: ranked, demand }));
+  return new PlacementIndex(shapes, policy(demand, capacityOf(ranked)));
 }
 
 export function emptyShape(node: OpenbNode): Shape {

@@ -2,7 +2,7 @@ import type { AllocationId, GpuUuid, NodeName, WorkloadId, WorkspaceName } from 
 import { invariant } from '@astrago/shared/domain/invariant';
 import type { Layout } from '@astrago/shared/domain/mig/layout';
 import { addUnits, noUnits, type SliceUnits } from '@astrago/shared/domain/units';
-import { Asked, askFacts } from './asked.ts';
+import { Asked } from './asked.ts';
 import type { Change, Observation } from './change.ts';
 import { gangKey } from './gangs.ts';
 import { NodeUse } from './node-use.ts';
@@ -199,7 +199,7 @@ export class Cluster {
   #setWorkload(id: WorkloadId, next: WorkloadRecord): () => void {
     const before = this.workloads.get(id);
     this.#putWorkload(id, next);
-    const unask = before === undefined && next.phase === 'queued' ? this.asked.add(askFacts(next)) : undefined;
+    const unask = before === undefined && next.phase === 'queued' ? this.asked.add(next) : undefined;
     return () => {
       this.#putWorkload(id, before);
       unask?.();

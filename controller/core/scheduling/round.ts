@@ -1,7 +1,7 @@
 import type { AllocationId } from '@astrago/shared/domain/ids';
 import type { AskVariant } from '../bays/ask-variants.ts';
 import type { Bay } from '../bays/bay.ts';
-import { askFacts, askKey } from '../cluster/asked.ts';
+import { askKeyOf } from '../cluster/asked.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
 import { type Admission, admit } from './admission.ts';
@@ -39,7 +39,7 @@ export class Round {
 
   /** @param accept bays that it may go to; all where it is absent. */
   place(workload: WorkloadRecord, accept?: (bay: Bay) => boolean): Answer {
-    const key = askKey(askFacts(workload)) + closenessOf(workload);
+    const key = askKeyOf(workload) + closenessOf(workload);
     if (accept === undefined && this.#withoutRoom.has(key)) return { kind: 'no', obstacle: 'room' };
     const variants = this.scheduler.variantsOf(workload);
     const admitted: AskVariant[] = [];

@@ -7,6 +7,7 @@ import type { Change, Observation } from './change.ts';
 import { gangKey } from './gangs.ts';
 import { NodeUse } from './node-use.ts';
 import type { ObservedGpu, ObservedNode } from './observed.ts';
+import { Queue } from './queue.ts';
 import {
   type AllocationRecord,
   hasEnded,
@@ -15,6 +16,7 @@ import {
   type WorkloadRecord,
   type WorkspaceRecord,
 } from './records.ts';
+import { offersTheSame, sharing } from './report.ts';
 import { roundUnits } from './share.ts';
 
 const nothingUsed = new NodeUse();
@@ -35,7 +37,7 @@ export class Cluster {
   readonly observed = new Map<NodeName, ObservedNode>();
   readonly asked = new Asked();
 
-  readonly #queued = new Set<WorkloadId>();
+  readonly #queued = new Queue();
   readonly #gangs = new Map<string, Set<WorkloadId>>();
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();
   readonly #allocationsByGpu = new Map<GpuUuid, Set<AllocationId>>();
@@ -85,7 +87,7 @@ export class Cluster {
 
   /** Queued work in the order in which it is looked at: priority, then submission. */
   queue(): readonly WorkloadRecord[] {
-    return [...this.#queued].map((id) => this.#require(id)).sort((a, b) => b.priority - a.priority || a.sequence - b.sequence);
+    return this.#queued.inOrder();
   }
 
   /** The live members of the gang of a workload, itself among them; only itself where it runs alone. */
@@ -96,7 +98,7 @@ export class Cluster {
   }
 
   get queuedCount(): number {
-    return this.#queued.size;
+    return this.#queued.count;
   }
 
   gpu(uuid: GpuUuid): ObservedGpu | undefined {
@@ -215,8 +217,8 @@ export class Cluster {
     const joined = live === undefined ? undefined : gangKey(live);
     if (left !== undefined) toggle(this.#gangs, left, id, false);
     if (joined !== undefined) toggle(this.#gangs, joined, id, true);
-    if (next?.phase === 'queued') this.#queued.add(id);
-    else this.#queued.delete(id);
+    if (before?.phase === 'queued') this.#queued.remove(before);
+    if (next?.phase === 'queued') this.#queued.add(next);
   }
 
   #setAllocation(id: AllocationId, next: AllocationRecord | undefined): () => void {
@@ -242,10 +244,13 @@ export class Cluster {
 
   #setObserved(name: NodeName, next: ObservedNode | undefined): () => void {
     const before = this.observed.get(name);
-    for (const gpu of before?.gpus ?? []) this.#gpus.delete(gpu.uuid);
-    set(this.observed, name, next);
-    for (const gpu of next?.gpus ?? []) this.#gpus.set(gpu.uuid, gpu);
-    this.#tell(name);
+    const shown = next === undefined || before === undefined ? next : sharing(before, next);
+    set(this.observed, name, shown);
+    if (shown?.gpus !== before?.gpus) {
+      for (const gpu of before?.gpus ?? []) this.#gpus.delete(gpu.uuid);
+      for (const gpu of shown?.gpus ?? []) this.#gpus.set(gpu.uuid, gpu);
+    }
+    if (shown === undefined || before === undefined || !offersTheSame(before, shown)) this.#tell(name);
     return () => void this.#setObserved(name, before);
   }
 }

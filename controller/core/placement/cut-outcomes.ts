@@ -36,6 +36,7 @@ export function cutOutcome(shape: Shape, ask: AskClass, states: GpuStates, uncut
   const cpuMilli = shape.cpuMilli - ask.cpuMilli;
   const memoryMiB = shape.memoryMiB - ask.memoryMiB;
   if (cpuMilli < 0 || memoryMiB < 0 || !allows(ask, shape.pool)) return undefined;
+  if (shape.gpus[0] !== 1000 && shape.others === undefined) return undefined;
   const left: Shape = { ...shape, cpuMilli, memoryMiB, worth: Number.NaN };
   if (ask.slices === undefined) return timeSlicedOutcome(left, ask.milli, states);
   const { count, profiles } = ask.slices;

@@ -1,7 +1,8 @@
+import { BestScore } from './best-score.ts';
 import { type CutStep, cutOutcome, type UncutStates } from './cut-outcomes.ts';
 import type { AskClass } from './demand.ts';
 import type { GpuStates } from './gpu-state.ts';
-import { mayFit, outcomes, type PlacementPolicy } from './policy.ts';
+import { outcomes, type PlacementPolicy } from './policy.ts';
 import { keyOf, ScoreHeap } from './score-heap.ts';
 import { Seating } from './seating.ts';
 import type { Shape } from './shape.ts';
@@ -57,6 +58,7 @@ const viewsMax = 1024;
  */
 export class PlacementIndex {
   #policy: PlacementPolicy;
+  #bestScore: BestScore;
   readonly #seating = new Seating();
   readonly #cutting: Cutting | undefined;
   #views = new Map<AskClass, ClassView>();
@@ -66,6 +68,7 @@ export class PlacementIndex {
   /** @param nodes in the fixed order: among equals the first is taken. */
   constructor(nodes: readonly Shape[], policy: PlacementPolicy, cutting?: Cutting) {
     this.#policy = policy;
+    this.#bestScore = new BestScore(policy);
     this.#cutting = cutting;
     this.#version = policy.version;
     for (const [node, shape] of nodes.entries()) this.#seating.seat(node, shape);
@@ -78,6 +81,7 @@ export class PlacementIndex {
   /** All scores are given anew, by this policy. */
   usePolicy(policy: PlacementPolicy): void {
     this.#policy = policy;
+    this.#bestScore = new BestScore(policy);
     this.forget();
   }
 
@@ -135,9 +139,12 @@ export class PlacementIndex {
     return outcome === undefined ? undefined : { node, before, ...outcome };
   }
 
+  #scoreOf(before: Shape, ask: AskClass): number | undefined {
+    return isCut(ask) ? this.#judge(before, ask)?.score : this.#bestScore.of(before, ask);
+  }
+
   #judge(before: Shape, ask: AskClass): Outcome | undefined {
-    if (ask.slices !== undefined || ask.timeSliced === true)
-      return this.#cutting === undefined ? undefined : cutOutcome(before, ask, this.#cutting.states, this.#cutting.uncut);
+    if (isCut(ask)) return this.#cutting === undefined ? undefined : cutOutcome(before, ask, this.#cutting.states, this.#cutting.uncut);
     let best: Outcome | undefined;
     for (const after of outcomes(before, ask, this.#policy)) {
       const score = this.#policy.score(before, after, ask);
@@ -155,7 +162,7 @@ export class PlacementIndex {
     view.usedAt = this.#finds;
     const { log, liveCount, count } = this.#seating;
     if (view.scores.length < count) view.scores = grown(view.scores, count);
-    if (view.read !== undefined && log.length - view.read <= liveCount + 64 && view.heap.size <= 4 * liveCount + 1024) {
+    if (view.read !== undefined && log.length - view.read <= 2 * count && view.heap.size <= 4 * liveCount + 1024) {
       for (let at = view.read; at < log.length; at += 1) this.#offer(view, log[at] ?? 0);
     } else {
       view.heap.clear();
@@ -177,10 +184,7 @@ export class PlacementIndex {
 
   #offer(view: ClassView, shape: number): void {
     if (this.#seating.firstOf(shape) === undefined) return;
-    if (view.scores[shape] === unjudged) {
-      const before = this.#seating.at(shape);
-      view.scores[shape] = mayFit(before, view.ask) ? (this.#judge(before, view.ask)?.score ?? doesNotFit) : doesNotFit;
-    }
+    if (view.scores[shape] === unjudged) view.scores[shape] = this.#scoreOf(this.#seating.at(shape), view.ask) ?? doesNotFit;
     const key = this.#keyOf(view, shape);
     if (key !== undefined) view.heap.push(key, shape);
   }
@@ -205,6 +209,10 @@ export class PlacementIndex {
       view.read = undefined;
     }
   }
+}
+
+function isCut({ slices, timeSliced }: AskClass): boolean {
+  return slices !== undefined || timeSliced === true;
 }
 
 function grown(scores: Int32Array, count: number): Int32Array {

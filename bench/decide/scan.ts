@@ -11,9 +11,7 @@ export function byScan(
 ): Pick<Found['placement'], 'node' | 'score'> | undefined {
   let best: { readonly node: number; readonly score: number } | undefined;
   const uncut = bays.uncut;
-  for (let node = 0; node < bays.all().length; node += 1) {
-    const before = bays.shapeAt(node);
-    if (before === undefined) continue;
+  for (let node = 0, before = bays.shapeAt(node); before !== undefined; node += 1, before = bays.shapeAt(node)) {
     for (const { ask } of variants) {
       if (ask.slices !== undefined || ask.timeSliced === true) {
         const score = cutOutcome(before, ask, bays.states, uncut)?.score;

@@ -8,7 +8,7 @@ import type { AskClass, Demand } from '../placement/demand.ts';
 import { GpuStates } from '../placement/gpu-state.ts';
 import { type Placement, PlacementIndex } from '../placement/placement-index.ts';
 import type { PlacementPolicy } from '../placement/policy.ts';
-import type { Shape } from '../placement/shape.ts';
+import { freeGpus, type Shape } from '../placement/shape.ts';
 import { type AskVariant, variantsOf } from './ask-variants.ts';
 import { type Bay, baysOf, shapeOf } from './bay.ts';
 import { GpuKinds } from './gpu-kind.ts';
@@ -133,9 +133,13 @@ export class Bays {
     return gpus.filter((gpu) => openMilli(this.#cluster, gpu, kind) === 1000);
   }
 
-  /** All bays, in the fixed order. */
-  all(): readonly Bay[] {
-    return this.#bays;
+  /** All bays in the fixed order, and how many of their GPUs nothing is held of; none where the node takes nothing now. */
+  room(): readonly { readonly bay: Bay; readonly untouched: number }[] {
+    this.refresh();
+    return this.#bays.map((bay, rank) => {
+      const shape = this.shapeAt(rank);
+      return { bay, untouched: shape === undefined || shape.pool === 0 ? 0 : freeGpus(shape.gpus) };
+    });
   }
 
   /** What is free of the bay with this rank. */

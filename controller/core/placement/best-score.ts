@@ -1,5 +1,5 @@
-import { type AskClass, isShare } from './demand.ts';
-import { mayFit, type PlacementPolicy } from './policy.ts';
+import { type AskClass, allows, isShare } from './demand.ts';
+import type { PlacementPolicy } from './policy.ts';
 import type { Shape } from './shape.ts';
 
 type Scratch = { -readonly [K in keyof Shape]: Shape[K] };
@@ -22,7 +22,8 @@ export class BestScore {
 
   /** `undefined` where it does not fit. */
   of(shape: Shape, ask: AskClass): number | undefined {
-    if (!mayFit(shape, ask)) return undefined;
+    if (shape.cpuMilli < ask.cpuMilli || shape.memoryMiB < ask.memoryMiB || !allows(ask, shape.pool)) return undefined;
+    if (ask.gpus > 0 && (shape.gpus[ask.gpus - 1] ?? 0) < ask.milli) return undefined;
     const policy = this.#policy;
     const after = this.#after;
     const { gpus } = shape;

@@ -11,6 +11,8 @@ export interface CutStep {
   readonly from: TakenGpu;
   /** Absent: a share of time. */
   readonly slice: WantedSlice | undefined;
+  /** Slices that would do as well, the one above among them. */
+  readonly equals: readonly WantedSlice[];
   readonly after: number;
 }
 
@@ -53,7 +55,7 @@ function slicesOutcome(shape: Shape, profile: ProfileName, count: number, states
     const best = cheapest(left, profile, states, uncut);
     if (best === undefined) return undefined;
     cost += best.cost;
-    steps.push({ from: best.from, slice: best.hosting.slice, after: best.hosting.after });
+    steps.push({ from: best.from, slice: best.hosting.slice, equals: best.hosting.equals, after: best.hosting.after });
     left = taken(left, best.index, best.hosting.after);
   }
   return { after: left, score: -Math.round(cost * scale), steps };
@@ -95,7 +97,7 @@ function timeSlicedOutcome(shape: Shape, milli: number, states: GpuStates): CutO
   const after = states.idOf({ kind: 'time-sliced', milli: best.free - milli });
   // The fuller GPU; an untouched one only where there is no other.
   const score = -(best.free - milli) - (best.from === 'untouched' ? newlySharedCost : 0);
-  return { after: taken(shape, best.index, after), score, steps: [{ from: best.from, slice: undefined, after }] };
+  return { after: taken(shape, best.index, after), score, steps: [{ from: best.from, slice: undefined, equals: [], after }] };
 }
 
 function taken(shape: Shape, index: number | undefined, state: number): Shape {

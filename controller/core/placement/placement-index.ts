@@ -4,7 +4,7 @@ import type { AskClass } from './demand.ts';
 import type { GpuStates } from './gpu-state.ts';
 import { outcomes, type PlacementPolicy } from './policy.ts';
 import { keyOf, ScoreHeap } from './score-heap.ts';
-import { Seating } from './seating.ts';
+import { nobody, Seating } from './seating.ts';
 import type { Shape } from './shape.ts';
 
 /** What is known of one class of asks. */
@@ -106,7 +106,7 @@ export class PlacementIndex {
     while (!heap.isEmpty) {
       const { shape } = heap;
       const key = this.#keyOf(view, shape);
-      if (key === heap.key) return this.#placement(view, shape, this.#seating.firstOf(shape) ?? 0);
+      if (key === heap.key) return this.#placement(view, shape, this.#seating.firstOf(shape));
       heap.pop();
       if (key !== undefined) heap.push(key, shape);
     }
@@ -183,17 +183,22 @@ export class PlacementIndex {
   }
 
   #offer(view: ClassView, shape: number): void {
-    if (this.#seating.firstOf(shape) === undefined) return;
-    if (view.scores[shape] === unjudged) view.scores[shape] = this.#scoreOf(this.#seating.at(shape), view.ask) ?? doesNotFit;
-    const key = this.#keyOf(view, shape);
-    if (key !== undefined) view.heap.push(key, shape);
+    const first = this.#seating.firstOf(shape);
+    if (first === nobody) return;
+    const { ask, scores, heap } = view;
+    let score = scores[shape] ?? unjudged;
+    if (score === unjudged) {
+      score = this.#seating.mayFit(shape, ask) ? (this.#scoreOf(this.#seating.at(shape), ask) ?? doesNotFit) : doesNotFit;
+      scores[shape] = score;
+    }
+    if (score > doesNotFit) heap.push(keyOf(score, first), shape);
   }
 
   /** `undefined` for a shape that no node has, or that the ask does not fit. */
   #keyOf(view: ClassView, shape: number): number | undefined {
     const first = this.#seating.firstOf(shape);
     const score = view.scores[shape] ?? unjudged;
-    return first === undefined || score <= doesNotFit ? undefined : keyOf(score, first);
+    return first === nobody || score <= doesNotFit ? undefined : keyOf(score, first);
   }
 
   /** Drops the shapes that no node has any more, and what was known of them. */

@@ -17,14 +17,6 @@ export interface PlacementPolicy {
   readonly version?: number;
 }
 
-/** `false` where a first look shows that an ask does not fit. */
-export function mayFit({ pool, cpuMilli, memoryMiB, gpus }: Shape, ask: AskClass): boolean {
-  if (cpuMilli < ask.cpuMilli || memoryMiB < ask.memoryMiB) return false;
-  // The freest stand first.
-  if (ask.gpus > 0 && ask.timeSliced !== true && (gpus[ask.gpus - 1] ?? 0) < ask.milli) return false;
-  return allows(ask, pool);
-}
-
 /** The shapes that a node may have after taking the ask; none where it does not fit. */
 export function outcomes(shape: Shape, ask: AskClass, policy: PlacementPolicy): readonly Shape[] {
   const cpuMilli = shape.cpuMilli - ask.cpuMilli;

@@ -4,7 +4,7 @@ import { describeViolation, violationsOf } from '@astrago/shared/domain/mig/layo
 import { formatSlice, overlaps, sameSlice, spanOf } from '@astrago/shared/domain/mig/slice';
 import type { Cluster } from './cluster/cluster.ts';
 import { gangKey } from './cluster/gangs.ts';
-import type { AllocationRecord, DeviceShare, WorkloadRecord } from './cluster/records.ts';
+import type { AllocatedDevice, DeviceShare, WorkloadRecord } from './cluster/records.ts';
 
 export interface Finding {
   readonly invariant: 'I1' | 'sums' | 'layout' | 'leak' | 'lifecycle' | 'gang';
@@ -15,24 +15,18 @@ export function auditInvariants(cluster: Cluster): readonly Finding[] {
   return [...overlapping(cluster), ...sums(cluster), ...layouts(cluster), ...lifecycle(cluster), ...gangs(cluster)];
 }
 
-function holdersByGpu(cluster: Cluster): ReadonlyMap<GpuUuid, readonly AllocationRecord[]> {
-  const holders = new Map<GpuUuid, AllocationRecord[]>();
-  for (const allocation of cluster.allocations.values()) {
-    for (const { gpu } of allocation.devices) {
-      const list = holders.get(gpu) ?? [];
-      list.push(allocation);
-      holders.set(gpu, list);
-    }
-  }
-  return holders;
+interface HeldDevice extends AllocatedDevice {
+  readonly id: AllocationId;
+}
+
+function heldByGpu(cluster: Cluster): ReadonlyMap<GpuUuid, readonly HeldDevice[]> {
+  const held = [...cluster.allocations.values()].flatMap(({ id, devices }) => devices.map((device): HeldDevice => ({ id, ...device })));
+  return Map.groupBy(held, ({ gpu }) => gpu);
 }
 
 function overlapping(cluster: Cluster): readonly Finding[] {
   const found: Finding[] = [];
-  for (const [uuid, holders] of holdersByGpu(cluster)) {
-    const devices = holders.flatMap((allocation) =>
-      allocation.devices.filter((device) => device.gpu === uuid).map(({ slice, share }) => ({ id: allocation.id, slice, share })),
-    );
+  for (const [uuid, devices] of heldByGpu(cluster)) {
     const shares = devices.flatMap(({ share }) => share ?? []);
     const names = devices.map(({ id }) => id).join(', ');
     const wholes = devices.filter(({ slice, share }) => slice === undefined && share === undefined).length;

@@ -74,13 +74,20 @@ function cheapest(shape: Shape, profile: ProfileName, states: GpuStates, uncut: 
   for (let index = 0; others !== undefined && index < others.length; index += 1) {
     const from = others[index] ?? 0;
     const hosting = states.hosting(from, profile);
-    if (hosting !== undefined && (best === undefined || hosting.cost < best.cost)) best = { from, index, hosting, cost: hosting.cost };
+    if (hosting === undefined) continue;
+    const { cost } = hosting;
+    const isBetter = best === undefined || cost < best.cost || (cost === best.cost && isBefore(states, from, best.from));
+    if (isBetter) best = { from, index, hosting, cost };
   }
   const open = freeGpus(shape.gpus) > (shape.uncuttable ?? 0) ? uncut.get(shape.pool) : undefined;
   const hosting = open === undefined ? undefined : states.hosting(open, profile);
   if (hosting === undefined) return best;
   const cost = hosting.cost + openingCost;
   return best === undefined || cost < best.cost ? { from: 'untouched', index: undefined, hosting, cost } : best;
+}
+
+function isBefore(states: GpuStates, one: number, other: TakenGpu): boolean {
+  return other !== 'untouched' && states.isBefore(one, other);
 }
 
 function timeSlicedOutcome(shape: Shape, milli: number, states: GpuStates): CutOutcome | undefined {

@@ -29,6 +29,7 @@ export interface Hosting {
 export class GpuStates {
   readonly #states: GpuState[] = [];
   readonly #ids = new Map<string, number>();
+  readonly #keys: string[] = [];
   readonly #grids = new Map<MigGrid, number>();
   /** By state, then by profile; `undefined` where it cannot host it. */
   readonly #hostings: Map<ProfileName, Hosting | undefined>[] = [];
@@ -38,6 +39,7 @@ export class GpuStates {
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
     this.#ids.set(key, this.#states.length);
+    this.#keys.push(key);
     this.#hostings.push(new Map());
     return this.#states.push(state) - 1;
   }
@@ -45,6 +47,11 @@ export class GpuStates {
   at(id: number): GpuState {
     // Ids are only made here.
     return this.#states[id] as GpuState;
+  }
+
+  /** An order of the states of one model's GPUs that does not depend on their numbers, which come with time. */
+  isBefore(one: number, other: number): boolean {
+    return (this.#keys[one] ?? '') < (this.#keys[other] ?? '');
   }
 
   /** The best place for one more slice; `undefined` where there is none. */

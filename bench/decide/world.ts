@@ -2,13 +2,13 @@
 
 import type { PolicyMaker } from '@astrago/controller/core/bays/bays';
 import { Cluster } from '@astrago/controller/core/cluster/cluster';
-import type { AllocationRecord, GpuAsk } from '@astrago/controller/core/cluster/records';
+import type { ObservedNode } from '@astrago/controller/core/cluster/observed';
+import type { AllocationRecord, GpuAsk, WorkloadRecord } from '@astrago/controller/core/cluster/records';
 import { allocationIds, h100, observedNode, sampleWorkload } from '@astrago/controller/core/cluster/sample-cluster';
 import { decide } from '@astrago/controller/core/scheduling/decide';
 import { applyBind } from '@astrago/controller/core/scheduling/round';
 import { Scheduler } from '@astrago/controller/core/scheduling/scheduler';
 import { stepWorkload } from '@astrago/controller/core/workload';
-import type { NodeName, WorkspaceName } from '@astrago/shared/domain/ids';
 import type { Arrival } from './mix.ts';
 
 export interface WorldFacts {
@@ -20,6 +20,7 @@ export interface WorldFacts {
   readonly random: () => number;
 }
 
+/** Of this thread's CPU: others on the machine do not count. */
 export interface RoundTimes {
   readonly decideMs: number;
   readonly commitMs: number;
@@ -54,7 +55,7 @@ export class World {
     // Never reached, and always looked at.
     const limit = { compute: 7 * nodes * gpusPerNode, memory: 8 * nodes * gpusPerNode };
     for (let at = 0; at < workspaces; at += 1)
-      this.cluster.apply({ kind: 'workspace', record: { name: `w${at}` as WorkspaceName, limit } });
+      this.cluster.apply({ kind: 'workspace', record: { name: `w${at}` as WorkloadRecord['workspace'], limit } });
     this.cluster.keep();
     this.scheduler = new Scheduler(this.cluster, makePolicy);
   }
@@ -84,7 +85,7 @@ export class World {
     for (let at = 0; at < count; at += 1) {
       const { ask, cpuMilli, memoryMiB } = this.draw();
       this.#sequence += 1;
-      const workspace = `w${Math.floor(this.#facts.random() * workspaces)}` as WorkspaceName;
+      const workspace = `w${Math.floor(this.#facts.random() * workspaces)}` as WorkloadRecord['workspace'];
       this.cluster.apply({ kind: 'workload', record: sampleWorkload(this.#sequence, ask, { workspace, cpuMilli, memoryMiB }) });
     }
     this.cluster.keep();
@@ -108,9 +109,9 @@ export class World {
   }
 
   round(): RoundTimes {
-    const startMs = performance.now();
+    const startMs = cpuMs();
     const { binds } = decide(this.cluster, { nextAllocationId: this.#nextAllocationId, nowMs: 0 }, this.scheduler);
-    const decidedMs = performance.now();
+    const decidedMs = cpuMs();
     for (const bind of binds) {
       const workload = this.cluster.workloads.get(bind.workload);
       if (workload === undefined) continue;
@@ -119,7 +120,7 @@ export class World {
       this.cluster.apply({ kind: 'workload', record: stepWorkload(workload, event) });
     }
     this.cluster.keep();
-    const commitMs = performance.now() - decidedMs;
+    const commitMs = cpuMs() - decidedMs;
     for (const { allocation } of binds) {
       const record = this.cluster.allocations.get(allocation);
       if (record === undefined) continue;
@@ -131,14 +132,20 @@ export class World {
 
   /** The same content once more, as a new object: what a node says again and again. Milliseconds that it took. */
   reportAgain(at: number): number {
-    const observed = this.cluster.observed.get(`n${String(at % this.#facts.nodes).padStart(5, '0')}` as NodeName);
+    const observed = this.cluster.observed.get(`n${String(at % this.#facts.nodes).padStart(5, '0')}` as ObservedNode['name']);
     if (observed === undefined) return 0;
     const node = structuredClone(observed);
-    const startMs = performance.now();
+    const startMs = cpuMs();
     this.cluster.apply({ kind: 'observed-node', node });
     this.cluster.keep();
-    return performance.now() - startMs;
+    return cpuMs() - startMs;
   }
+}
+
+/** What this thread has computed since it began, in milliseconds. */
+export function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }
 
 /** How much of GPUs it holds, a slice by its memory. */

@@ -1,3 +1,4 @@
+import type { PolicyMaker } from '@astrago/controller/core/bays/bays';
 import type { AskClass, Demand } from '@astrago/controller/core/placement/demand';
 import { demandEstimate } from '@astrago/controller/core/placement/demand-estimate';
 import { type Placement, PlacementIndex } from '@astrago/controller/core/placement/placement-index';
@@ -6,7 +7,6 @@ import { clustering, packing } from '@astrago/controller/core/placement/policies
 import { expectedFill, type ObservingPolicy } from '@astrago/controller/core/placement/policies/expected-fill';
 import { fragmentationGradient } from '@astrago/controller/core/placement/policies/fragmentation-gradient';
 import { firstFit, spread } from '@astrago/controller/core/placement/policies/order';
-import type { PlacementPolicy } from '@astrago/controller/core/placement/policy';
 import { RandomPlacement } from '@astrago/controller/core/placement/random-placement';
 import type { Shape } from '@astrago/controller/core/placement/shape';
 import type { OpenbNode } from './openb.ts';
@@ -29,8 +29,10 @@ interface Setting {
 
 const largest = { cpuMilli: 128_000, gpus: 8 };
 
-const policies: Readonly<Record<string, (setting: Setting) => PlacementPolicy>> = {
-  fgd: ({ demand }) => fragmentationGradient(demand),
+/** By name: from the demand, and the GPUs by pool. */
+export const policies: Readonly<Record<string, PolicyMaker>> = {
+  astrago: (demand, capacity) => expectedFill(demand, capacity),
+  fgd: fragmentationGradient,
   'best-fit': () => bestFit(largest),
   'dot-product': () => dotProduct(largest),
   clustering: () => clustering(largest),
@@ -39,7 +41,7 @@ const policies: Readonly<Record<string, (setting: Setting) => PlacementPolicy>> 
   spread: () => spread,
 };
 
-export const policyNames = ['astrago', ...Object.keys(policies), 'random'];
+export const policyNames = [...Object.keys(policies), 'random'];
 
 export function placerOf(name: string, setting: Setting): Placer {
   const shapes = setting.ranked.map(emptyShape);
@@ -63,7 +65,7 @@ export function placerOf(name: string, setting: Setting): Placer {
   }
   const policy = policies[name];
   if (policy === undefined) throw new Error(`there is no policy ${name}; there are ${policyNames.join(', ')}`);
-  const index = new PlacementIndex(shapes, policy(setting));
+  const index = new PlacementIndex(shapes, policy(setting.demand, capacityOf(setting.ranked)));
   return {
     place: (ask) => index.place(ask),
     release: (_ask, node, after) => index.reshape(node, after(index.shapeOf(node))),

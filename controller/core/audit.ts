@@ -3,39 +3,37 @@ import type { AllocationId, GpuUuid, WorkspaceName } from '@astrago/shared/domai
 import { describeViolation, violationsOf } from '@astrago/shared/domain/mig/layout';
 import { formatSlice, overlaps, sameSlice, spanOf } from '@astrago/shared/domain/mig/slice';
 import type { Cluster } from './cluster/cluster.ts';
-import type { AllocationRecord } from './cluster/records.ts';
+import { gangKey } from './cluster/gangs.ts';
+import type { AllocatedDevice, DeviceShare, WorkloadRecord } from './cluster/records.ts';
 
 export interface Finding {
-  readonly invariant: 'I1' | 'sums' | 'layout' | 'leak' | 'lifecycle';
+  readonly invariant: 'I1' | 'sums' | 'layout' | 'leak' | 'lifecycle' | 'gang';
   readonly text: string;
 }
 
 export function auditInvariants(cluster: Cluster): readonly Finding[] {
-  return [...overlapping(cluster), ...sums(cluster), ...layouts(cluster), ...lifecycle(cluster)];
+  return [...overlapping(cluster), ...sums(cluster), ...layouts(cluster), ...lifecycle(cluster), ...gangs(cluster)];
 }
 
-function holdersByGpu(cluster: Cluster): ReadonlyMap<GpuUuid, readonly AllocationRecord[]> {
-  const holders = new Map<GpuUuid, AllocationRecord[]>();
-  for (const allocation of cluster.allocations.values()) {
-    for (const { gpu } of allocation.devices) {
-      const list = holders.get(gpu) ?? [];
-      list.push(allocation);
-      holders.set(gpu, list);
-    }
-  }
-  return holders;
+interface HeldDevice extends AllocatedDevice {
+  readonly id: AllocationId;
+}
+
+function heldByGpu(cluster: Cluster): ReadonlyMap<GpuUuid, readonly HeldDevice[]> {
+  const held = [...cluster.allocations.values()].flatMap(({ id, devices }) => devices.map((device): HeldDevice => ({ id, ...device })));
+  return Map.groupBy(held, ({ gpu }) => gpu);
 }
 
 function overlapping(cluster: Cluster): readonly Finding[] {
   const found: Finding[] = [];
-  for (const [uuid, holders] of holdersByGpu(cluster)) {
-    const devices = holders.flatMap((allocation) =>
-      allocation.devices.filter((device) => device.gpu === uuid).map((device) => ({ id: allocation.id, slice: device.slice })),
-    );
-    if (devices.length > 1 && devices.some((device) => device.slice === undefined)) {
-      found.push({ invariant: 'I1', text: `${uuid} is held whole and by others: ${devices.map((device) => device.id).join(', ')}` });
-      continue;
-    }
+  for (const [uuid, devices] of heldByGpu(cluster)) {
+    const shares = devices.flatMap(({ share }) => share ?? []);
+    const names = devices.map(({ id }) => id).join(', ');
+    const wholes = devices.filter(({ slice, share }) => slice === undefined && share === undefined).length;
+    if (wholes > 0 && devices.length > 1) found.push({ invariant: 'I1', text: `${uuid} is held whole and by others: ${names}` });
+    else if (shares.length > 0 && shares.length < devices.length)
+      found.push({ invariant: 'I1', text: `${uuid} is shared and cut at once: ${names}` });
+    if (shares.length > 0) found.push(...oversharing(uuid, shares, cluster.gpu(uuid)?.memoryMiB));
     const grid = cluster.gpu(uuid)?.grid;
     if (grid === undefined) continue;
     for (const [index, a] of devices.entries()) {
@@ -51,6 +49,17 @@ function overlapping(cluster: Cluster): readonly Finding[] {
   return found;
 }
 
+function oversharing(uuid: GpuUuid, shares: readonly DeviceShare[], gpuMemoryMiB: number | undefined): readonly Finding[] {
+  const texts: string[] = [];
+  if (new Set(shares.map(({ by }) => by)).size > 1) texts.push(`${uuid} is shared in two ways at once`);
+  const milli = shares.reduce((sum, share) => sum + share.milli, 0);
+  if (milli > 1000) texts.push(`${milli} thousandths of ${uuid} are promised`);
+  const memoryMiB = shares.reduce((sum, share) => sum + (share.memoryMiB ?? 0), 0);
+  if (gpuMemoryMiB !== undefined && memoryMiB > gpuMemoryMiB)
+    texts.push(`${memoryMiB} MiB of ${uuid} are promised, and it has ${gpuMemoryMiB}`);
+  return texts.map((text) => ({ invariant: 'I1', text }));
+}
+
 function sums(cluster: Cluster): readonly Finding[] {
   const found: Finding[] = [];
   const used = new Map<WorkspaceName, { compute: number; memory: number }>();
@@ -61,7 +70,7 @@ function sums(cluster: Cluster): readonly Finding[] {
   for (const name of new Set([...used.keys(), ...cluster.workspaces.keys()])) {
     const counted = used.get(name) ?? { compute: 0, memory: 0 };
     const kept = cluster.usedBy(name);
-    if (counted.compute !== kept.compute || counted.memory !== kept.memory) {
+    if (toThousandth(counted.compute) !== kept.compute || toThousandth(counted.memory) !== kept.memory) {
       found.push({
         invariant: 'sums',
         text: `workspace ${name} uses ${counted.compute}/${counted.memory} slice units, the account says ${kept.compute}/${kept.memory}`,
@@ -77,6 +86,10 @@ function sums(cluster: Cluster): readonly Finding[] {
     }
   }
   return found;
+}
+
+function toThousandth(units: number): number {
+  return Math.round(1000 * units) / 1000;
 }
 
 function layouts(cluster: Cluster): readonly Finding[] {
@@ -121,4 +134,24 @@ function lifecycle(cluster: Cluster): readonly Finding[] {
     }
   }
   return found;
+}
+
+/**
+ * No gang runs with fewer than must start at once. One of which a member has ended may, and one of which a member was
+ * stopped, or could not be created, and queues again.
+ */
+function gangs(cluster: Cluster): readonly Finding[] {
+  const members = Map.groupBy(cluster.workloads.values(), gangKey);
+  members.delete(undefined);
+  return [...members].flatMap(([key, all]): readonly Finding[] => {
+    const [first] = all;
+    if (first?.gang === undefined || all.length < first.gang.members || all.some(hasRunBefore)) return [];
+    const placed = all.filter(({ phase }) => phase !== 'queued').length;
+    if (placed === 0 || placed >= first.gang.least) return [];
+    return [{ invariant: 'gang', text: `${placed} of gang ${key} are placed, and ${first.gang.least} must start at once` }];
+  });
+}
+
+function hasRunBefore({ phase, attempts, eviction }: WorkloadRecord): boolean {
+  return phase === 'queued' && (attempts > 0 || eviction !== undefined);
 }

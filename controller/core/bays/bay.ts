@@ -25,24 +25,31 @@ export function baysOf(node: ObservedNode, kinds: GpuKinds): readonly Bay[] {
 export function shapeOf(cluster: Cluster, { node, kind, gpus }: Bay, pool: number, states: GpuStates): Shape {
   const observed = cluster.observed.get(node);
   const use = cluster.useOf(node);
-  const open: number[] = [];
-  const others: number[] = [];
+  const open = new Uint16Array(gpus.length);
+  let opened = 0;
+  let others: number[] | undefined;
   let uncuttable = 0;
   for (const gpu of kind === undefined ? [] : gpus) {
     const standing = standingOf(cluster, gpu, kind as GpuKind, use.ofGpu(gpu.uuid));
-    if (standing.kind === 'other') others.push(states.idOf(standing.state));
-    else {
-      open.push(standing.milli);
-      if (standing.milli === 1000 && !standing.cuttable) uncuttable += 1;
+    if (standing.kind === 'other') {
+      others ??= [];
+      others.push(states.idOf(standing.state));
+      continue;
     }
+    const { milli } = standing;
+    let at = opened;
+    for (; at > 0 && (open[at - 1] ?? 0) < milli; at -= 1) open[at] = open[at - 1] ?? 0;
+    open[at] = milli;
+    opened += 1;
+    if (milli === 1000 && !standing.cuttable) uncuttable += 1;
   }
   return {
     pool,
     // A node may hold more than it has, after it was reported smaller.
     cpuMilli: Math.max(0, (observed?.cpuMilli ?? 0) - use.cpuMilli),
     memoryMiB: Math.max(0, (observed?.memoryMiB ?? 0) - use.memoryMiB),
-    gpus: Uint16Array.from(open).sort().reverse(),
-    others: others.length === 0 ? undefined : Int32Array.from(others).sort(),
+    gpus: opened === open.length ? open : open.slice(0, opened),
+    others: others === undefined ? undefined : Int32Array.from(others).sort(),
     uncuttable,
     marks: 0,
     worth: Number.NaN,

@@ -1,11 +1,14 @@
 import type { NodeName } from '@astrago/shared/domain/ids';
-import { type AskFacts, askKey } from '../cluster/asked.ts';
+import type { AskFacts, AskPart } from '../cluster/asked.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { ObservedGpu } from '../cluster/observed.ts';
+import type { ObservedGpu, ObservedNode } from '../cluster/observed.ts';
+import type { NodeRecord } from '../cluster/records.ts';
+import type { UncutStates } from '../placement/cut-outcomes.ts';
 import type { AskClass, Demand } from '../placement/demand.ts';
 import { GpuStates } from '../placement/gpu-state.ts';
 import { type Placement, PlacementIndex } from '../placement/placement-index.ts';
 import type { PlacementPolicy } from '../placement/policy.ts';
+import { freeGpus, type Shape } from '../placement/shape.ts';
 import { type AskVariant, variantsOf } from './ask-variants.ts';
 import { type Bay, baysOf, shapeOf } from './bay.ts';
 import { GpuKinds } from './gpu-kind.ts';
@@ -23,10 +26,25 @@ export interface Found {
 
 /** The demand is looked at anew when so many submissions came since, or their number has doubled. */
 const demandAgesAt = 2000;
+/** A demand of which so much has moved to other asks is another one: the policy is made anew. */
+const demandMovesAt = 0.15;
+/** More asks than this are not remembered. */
+const variantsMax = 4096;
+
+/** A node as it was when its bays were made. */
+interface Seat {
+  readonly observed: ObservedNode;
+  readonly record: NodeRecord | undefined;
+  readonly bays: readonly Bay[];
+  readonly pools: readonly number[];
+  /** Of its first bay; the others follow. */
+  readonly rank: number;
+}
 
 /**
  * The cluster as placement sees it: bays under an index that finds the best one without looking at each. Derived from
- * the cluster and kept up to date with it, also when something is tried and undone.
+ * the cluster and kept up to date with it, also when something is tried and undone. What it answers depends on what the
+ * cluster is, not on how it came to be; only the demand that its policy was made for may be a little older.
  */
 export class Bays {
   readonly #cluster: Cluster;
@@ -34,15 +52,17 @@ export class Bays {
   readonly #kinds = new GpuKinds();
   readonly #states = new GpuStates();
   readonly #changed = new Set<NodeName>();
-  /** Label keys that some ask has insisted on. */
-  readonly #labelKeys = new Set<string>();
+  /** Label keys that some ask has insisted on, ascending. */
+  #labelKeys: readonly string[] = [];
   #pools = new Pools();
   #bays: Bay[] = [];
-  #ranks = new Map<NodeName, readonly number[]>();
+  #seats = new Map<NodeName, Seat>();
   #index: PlacementIndex | undefined;
+  #uncut: UncutStates = new Map();
   #variants = new Map<string, readonly AskVariant[]>();
   #perModel = false;
-  #demandAt = 0;
+  #demandLookedAt = 0;
+  #parts: ReadonlyMap<string, number> = new Map();
 
   constructor(cluster: Cluster, makePolicy: PolicyMaker) {
     this.#cluster = cluster;
@@ -54,20 +74,25 @@ export class Bays {
     return this.#states;
   }
 
+  /** The states of untouched GPUs that can be cut, by pool. */
+  get uncut(): UncutStates {
+    return this.#uncut;
+  }
+
   /** Takes in what has changed. To be called before the others are. */
   refresh(): void {
     const { asked } = this.#cluster;
-    const isDemandOld = asked.total - this.#demandAt >= Math.min(demandAgesAt, Math.max(16, this.#demandAt));
-    if (this.#index === undefined || isDemandOld) this.#build();
+    if (this.#index === undefined) this.#build();
     else if (this.#changed.size > 0) this.#update(this.#index);
+    if (asked.total - this.#demandLookedAt >= Math.min(demandAgesAt, Math.max(16, this.#demandLookedAt))) this.#lookAtDemand();
   }
 
   /** The ways to meet an ask; none where no bay ever could. */
-  variantsOf(facts: AskFacts): readonly AskVariant[] {
-    const key = askKey(facts);
+  variantsOf(key: string, facts: AskFacts): readonly AskVariant[] {
     const known = this.#variants.get(key);
     if (known !== undefined) return known;
     this.insistOn(Object.keys(facts.nodeLabels ?? {}));
+    if (this.#variants.size >= variantsMax) this.#forget();
     const made = variantsOf(facts, this.#pools, this.#perModel);
     this.#variants.set(key, made);
     return made;
@@ -75,21 +100,21 @@ export class Bays {
 
   /** Bays that differ in one of these labels are told apart from now on. */
   insistOn(labelKeys: readonly string[]): void {
-    const fresh = labelKeys.filter((key) => !this.#labelKeys.has(key));
+    const fresh = labelKeys.filter((key) => !this.#labelKeys.includes(key));
     if (fresh.length === 0) return;
-    for (const key of fresh) this.#labelKeys.add(key);
-    this.#build();
+    this.#labelKeys = [...this.#labelKeys, ...fresh].sort();
+    const isCarried = [...this.#cluster.nodes.values()].some(({ labels }) => fresh.some((key) => labels?.[key] !== undefined));
+    if (isCarried) this.#build();
   }
 
   /** @param perModel whether some quota counts the GPUs of a model apart. */
   countPerModel(perModel: boolean): void {
     if (perModel === this.#perModel) return;
     this.#perModel = perModel;
-    this.#variants.clear();
-    this.#build();
+    this.#forget();
   }
 
-  /** The best place among the variants: the lowest tier that has any, and in it the best score. */
+  /** The best place among the variants: the lowest tier that has any, in it the best score, and the first of equals. */
   find(variants: readonly AskVariant[], accept?: (bay: Bay) => boolean): Found | undefined {
     const index = this.#index;
     if (index === undefined) return undefined;
@@ -103,8 +128,7 @@ export class Bays {
           ? top
           : index.findWhere(variant.ask, (rank) => accept(this.#at(rank)));
       if (placement === undefined) continue;
-      const isBetter = best === undefined || variant.tier < best.variant.tier || placement.score > best.placement.score;
-      if (isBetter) best = { bay: this.#at(placement.node), variant, placement };
+      if (best === undefined || isBetter(variant, placement, best)) best = { bay: this.#at(placement.node), variant, placement };
     }
     return best;
   }
@@ -120,9 +144,18 @@ export class Bays {
     return this.#bays.filter((_, rank) => pools.has(this.#index?.shapeOf(rank).pool ?? 0));
   }
 
-  /** All bays, in the fixed order. */
-  all(): readonly Bay[] {
-    return this.#bays;
+  /** All bays in the fixed order, and how many of their GPUs nothing is held of; none where the node takes nothing now. */
+  room(): readonly { readonly bay: Bay; readonly untouched: number }[] {
+    this.refresh();
+    return this.#bays.map((bay, rank) => {
+      const shape = this.shapeAt(rank);
+      return { bay, untouched: shape === undefined || shape.pool === 0 ? 0 : freeGpus(shape.gpus) };
+    });
+  }
+
+  /** What is free of the bay with this rank. */
+  shapeAt(rank: number): Shape | undefined {
+    return this.#index?.shapeOf(rank);
   }
 
   #at(rank: number): Bay {
@@ -130,60 +163,68 @@ export class Bays {
     return this.#bays[rank] as Bay;
   }
 
+  #forget(): void {
+    this.#variants.clear();
+    this.#index?.forget();
+  }
+
   #build(): void {
     const cluster = this.#cluster;
     this.#changed.clear();
     this.#pools = new Pools();
-    this.#variants = new Map();
-    const nodes = [...cluster.observed.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-    const bays: Bay[] = [];
-    this.#ranks = new Map();
-    for (const node of nodes) {
-      const own = baysOf(node, this.#kinds);
-      this.#ranks.set(
-        node.name,
-        own.map((_, at) => bays.length + at),
-      );
-      bays.push(...own);
+    this.#variants.clear();
+    this.#bays = [];
+    this.#seats = new Map();
+    const shapes: Shape[] = [];
+    for (const node of [...cluster.observed.values()].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const seat = this.#seatOf(node, this.#bays.length, undefined);
+      this.#seats.set(node.name, seat);
+      for (const [at, bay] of seat.bays.entries()) {
+        this.#bays.push(bay);
+        shapes.push(shapeOf(cluster, bay, seat.pools[at] ?? 0, this.#states));
+      }
     }
-    this.#bays = bays;
-    const shapes = bays.map((bay) => shapeOf(cluster, bay, this.#poolOf(bay), this.#states));
-    const capacity = new Array<number>(this.#pools.count).fill(0);
-    shapes.forEach((shape, rank) => {
-      capacity[shape.pool] = (capacity[shape.pool] ?? 0) + (bays[rank]?.gpus.length ?? 0);
-    });
-    this.#demandAt = cluster.asked.total;
-    const policy = this.#makePolicy(this.#demand(), capacity);
-    this.#index = new PlacementIndex(shapes, policy, { states: this.#states, uncut: this.#uncutStates() });
+    this.#uncut = this.#uncutStates();
+    this.#index = new PlacementIndex(shapes, this.#policy(), { states: this.#states, uncut: this.#uncut });
   }
 
   #update(index: PlacementIndex): void {
-    if ([...this.#changed].every((name) => this.#reshape(index, name))) this.#changed.clear();
-    else this.#build();
+    for (const name of this.#changed)
+      if (!this.#reshape(index, name)) {
+        this.#build();
+        return;
+      }
+    this.#changed.clear();
   }
 
   /** `false` when the node is not made of the bays that were known, or is in a pool that was not. */
   #reshape(index: PlacementIndex, name: NodeName): boolean {
-    const node = this.#cluster.observed.get(name);
-    const ranks = this.#ranks.get(name) ?? [];
-    const own = node === undefined ? [] : baysOf(node, this.#kinds);
-    if (ranks.length !== own.length || own.some((bay, at) => bay.kind !== this.#at(ranks[at] ?? 0).kind)) return false;
-    const known = this.#pools.count;
-    for (const [at, bay] of own.entries()) {
-      const rank = ranks[at] ?? 0;
-      this.#bays[rank] = bay;
-      index.reshape(rank, shapeOf(this.#cluster, bay, this.#poolOf(bay), this.#states));
+    const cluster = this.#cluster;
+    const observed = cluster.observed.get(name);
+    let seat = this.#seats.get(name);
+    if (observed === undefined || seat === undefined) return observed === undefined && seat === undefined;
+    if (seat.observed !== observed || seat.record !== cluster.nodes.get(name)) {
+      const known = this.#pools.count;
+      const next = this.#seatOf(observed, seat.rank, seat);
+      if (this.#pools.count !== known || !isAlike(seat, next)) return false;
+      for (const [at, bay] of next.bays.entries()) this.#bays[next.rank + at] = bay;
+      this.#seats.set(name, next);
+      seat = next;
     }
-    return this.#pools.count === known;
+    for (let at = 0; at < seat.bays.length; at += 1)
+      index.reshape(seat.rank + at, shapeOf(cluster, this.#at(seat.rank + at), seat.pools[at] ?? 0, this.#states));
+    return true;
   }
 
-  #poolOf({ node, kind }: Bay): number {
-    const observed = this.#cluster.observed.get(node);
-    if (observed === undefined || isClosed(this.#cluster, observed)) return 0;
-    return this.#pools.idOf(kind, this.#cluster.nodes.get(node), [...this.#labelKeys].sort());
+  #seatOf(observed: ObservedNode, rank: number, before: Seat | undefined): Seat {
+    const record = this.#cluster.nodes.get(observed.name);
+    const bays = before?.observed.gpus === observed.gpus ? before.bays : baysOf(observed, this.#kinds);
+    const isOut = isClosed(this.#cluster, observed);
+    const pools = bays.map(({ kind }) => (isOut ? 0 : this.#pools.idOf(kind, record, this.#labelKeys)));
+    return { observed, record, bays, pools, rank };
   }
 
-  #uncutStates(): ReadonlyMap<number, number> {
+  #uncutStates(): UncutStates {
     const uncut = new Map<number, number>();
     for (let pool = 1; pool < this.#pools.count; pool += 1) {
       const grid = this.#pools.at(pool)?.kind?.grid;
@@ -192,17 +233,49 @@ export class Bays {
     return uncut;
   }
 
-  /** What was asked for lately. Before anything was, any one GPU is as likely as another. */
-  #demand(): Demand {
-    const classes: AskClass[] = [];
-    const weights: number[] = [];
-    for (const { facts, part } of this.#cluster.asked.parts()) {
-      for (const { ask } of variantsOf(facts, this.#pools, false)) {
-        if (ask.gpus === 0) continue;
-        classes.push(ask);
-        weights.push(part);
-      }
-    }
-    return { classes, weights };
+  /** Scores stay as they are while what is asked for does. */
+  #lookAtDemand(): void {
+    this.#demandLookedAt = this.#cluster.asked.total;
+    const moved = movedBetween(this.#parts, this.#cluster.asked.parts());
+    if (moved > demandMovesAt) this.#index?.usePolicy(this.#policy());
   }
+
+  #policy(): PlacementPolicy {
+    const { asked } = this.#cluster;
+    const parts = asked.parts();
+    this.#demandLookedAt = asked.total;
+    this.#parts = new Map(parts.map(({ key, part }) => [key, part]));
+    const capacity = new Array<number>(this.#pools.count).fill(0);
+    for (const { bays, pools } of this.#seats.values())
+      for (const [at, pool] of pools.entries()) capacity[pool] = (capacity[pool] ?? 0) + (bays[at]?.gpus.length ?? 0);
+    return this.#makePolicy(demandOf(parts, this.#pools), capacity);
+  }
+}
+
+function isBetter(variant: AskVariant, { score, node }: Placement, { variant: other, placement }: Found): boolean {
+  if (variant.tier !== other.tier) return variant.tier < other.tier;
+  return score > placement.score || (score === placement.score && node < placement.node);
+}
+
+function isAlike(one: Seat, other: Seat): boolean {
+  return one.bays.length === other.bays.length && one.bays.every(({ kind }, at) => kind === other.bays[at]?.kind);
+}
+
+/** What was asked for lately. Before anything was, any one GPU is as likely as another. */
+function demandOf(parts: readonly AskPart[], pools: Pools): Demand {
+  const classes: AskClass[] = [];
+  const weights: number[] = [];
+  for (const { facts, part } of parts) {
+    for (const { ask } of variantsOf(facts, pools, false)) {
+      if (ask.gpus === 0) continue;
+      classes.push(ask);
+      weights.push(part);
+    }
+  }
+  return { classes, weights };
+}
+
+/** How much of all asks is for something else now, 0 to 1. */
+function movedBetween(before: ReadonlyMap<string, number>, now: readonly AskPart[]): number {
+  return now.reduce((sum, { key, part }) => sum + Math.max(0, part - (before.get(key) ?? 0)), 0);
 }

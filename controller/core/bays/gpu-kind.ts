@@ -14,17 +14,24 @@ export interface GpuKind {
 /** Gives GPUs that are alike one kind, and grids that are alike one object. */
 export class GpuKinds {
   readonly #kinds = new Map<string, GpuKind>();
-  /** By the listing as it was reported: a GPU is reported again and again. */
-  readonly #byGpu = new WeakMap<ObservedGpu, GpuKind>();
+  readonly #grids = new Map<string, number>();
+  /** By the listing as it was reported: it is reported again and again. */
+  readonly #gridIds = new WeakMap<MigGrid, number>();
 
-  of(gpu: ObservedGpu): GpuKind {
-    const known = this.#byGpu.get(gpu);
-    if (known !== undefined) return known;
-    const { model, grid, memoryMiB } = gpu;
-    const key = JSON.stringify([model, grid ?? null, memoryMiB ?? null]);
+  of({ model, grid, memoryMiB }: ObservedGpu): GpuKind {
+    const key = `${grid === undefined ? '' : this.#idOf(grid)}|${memoryMiB ?? ''}|${model}`;
     const kind = this.#kinds.get(key) ?? { model, grid, memoryMiB, units: wholeUnits(grid) };
     this.#kinds.set(key, kind);
-    this.#byGpu.set(gpu, kind);
     return kind;
+  }
+
+  #idOf(grid: MigGrid): number {
+    const known = this.#gridIds.get(grid);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(grid);
+    const id = this.#grids.get(text) ?? this.#grids.size;
+    this.#grids.set(text, id);
+    this.#gridIds.set(grid, id);
+    return id;
   }
 }

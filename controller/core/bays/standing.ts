@@ -14,6 +14,8 @@ export type Standing =
   { readonly kind: 'open'; readonly milli: number; readonly cuttable: boolean } | { readonly kind: 'other'; readonly state: GpuState };
 
 const closed: Standing = { kind: 'open', milli: 0, cuttable: false };
+const untouched: Standing = { kind: 'open', milli: 1000, cuttable: false };
+const cuttable: Standing = { kind: 'open', milli: 1000, cuttable: true };
 
 export function standingOf(cluster: Cluster, gpu: ObservedGpu, kind: GpuKind, use: GpuUse): Standing {
   if (use.whole > 0 || gpu.conditions.some((condition) => keepsWorkAway(condition.kind))) return closed;
@@ -25,11 +27,11 @@ export function standingOf(cluster: Cluster, gpu: ObservedGpu, kind: GpuKind, us
   }
   const fixed = isFixed(cluster, gpu);
   const { grid } = kind;
-  if (fixed && grid !== undefined && cluster.layoutOf(gpu).kind === 'mig')
-    return { kind: 'other', state: { kind: 'fixed', grid, free: freeSlices(cluster, gpu, use) } };
+  if (fixed && cluster.layoutOf(gpu).kind === 'mig')
+    return grid === undefined ? closed : { kind: 'other', state: { kind: 'fixed', grid, free: freeSlices(cluster, gpu, use) } };
   if (use.slices.length > 0)
     return grid === undefined ? closed : { kind: 'other', state: { kind: 'cut', grid, held: inOrder(use.slices) } };
-  return { kind: 'open', milli: 1000, cuttable: grid !== undefined && !fixed };
+  return grid === undefined || fixed ? untouched : cuttable;
 }
 
 /** Its layout is not the scheduler's to change. */

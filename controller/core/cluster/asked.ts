@@ -20,6 +20,17 @@ export function askFacts({
   return { ask, model, cpuMilli, memoryMiB, nodeLabels: constraints?.nodeLabels, tolerations: constraints?.tolerations };
 }
 
+const keys = new WeakMap<object, string>();
+
+/** {@link askKey} of a workload, found once for each record. */
+export function askKeyOf(ask: Parameters<typeof askFacts>[0]): string {
+  const known = keys.get(ask);
+  if (known !== undefined) return known;
+  const key = askKey(askFacts(ask));
+  keys.set(ask, key);
+  return key;
+}
+
 /** Equal for asks that every node takes alike. */
 export function askKey(facts: AskFacts): string {
   const { ask, model, cpuMilli, memoryMiB, nodeLabels, tolerations } = facts;
@@ -34,11 +45,17 @@ export function askKey(facts: AskFacts): string {
             ? `${ask.count}*>=${ask.memoryMiB}/${ask.computeSlices}`
             : `${ask.by}:${ask.milli}/${ask.memoryMiB ?? ''}`;
   const where = nodeLabels === undefined && tolerations === undefined ? '' : JSON.stringify([sorted(nodeLabels), tolerations?.toSorted()]);
-  return `${what}|${model ?? ''}|${cpuMilli}|${memoryMiB}|${where}`;
+  return `${what}|${cpuMilli}|${memoryMiB}|${model === undefined ? '' : JSON.stringify(model)}|${where}`;
 }
 
 function sorted(labels: Constraints['nodeLabels']): readonly (readonly [string, string])[] {
   return Object.entries(labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+export interface AskPart {
+  readonly key: string;
+  readonly facts: AskFacts;
+  readonly part: number;
 }
 
 interface Count {
@@ -60,8 +77,9 @@ export class Asked {
   total = 0;
 
   /** Counts one more submission; the answer takes it back. */
-  add(facts: AskFacts): () => void {
-    const key = askKey(facts);
+  add(ask: Parameters<typeof askFacts>[0]): () => void {
+    const key = askKeyOf(ask);
+    const facts = askFacts(ask);
     const before = this.#counts.get(key);
     this.total += 1;
     this.#counts.set(key, { facts, weight: 1 + (before === undefined ? 0 : this.#weightNow(before)), at: this.total });
@@ -73,10 +91,12 @@ export class Asked {
   }
 
   /** Each ask with its part of all, 0 to 1. */
-  parts(): readonly { readonly facts: AskFacts; readonly part: number }[] {
-    const weighed = [...this.#counts.values()].map((count) => ({ facts: count.facts, weight: this.#weightNow(count) }));
+  parts(): readonly AskPart[] {
+    const weighed = [...this.#counts].map(([key, count]) => ({ key, facts: count.facts, weight: this.#weightNow(count) }));
     const sum = weighed.reduce((total, { weight }) => total + weight, 0);
-    return weighed.map(({ facts, weight }) => ({ facts, part: weight / sum })).filter(({ part }) => part > partMin);
+    const parts = weighed.map(({ key, facts, weight }) => ({ key, facts, part: weight / sum }));
+    // In an order of their own: which came first is no matter.
+    return parts.filter(({ part }) => part > partMin).sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   #weightNow({ weight, at }: Count): number {

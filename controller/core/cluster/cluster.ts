@@ -2,12 +2,12 @@ import type { AllocationId, GpuUuid, NodeName, ReservationName, WorkloadId, Work
 import { invariant } from '@astrago/shared/domain/invariant';
 import type { Layout } from '@astrago/shared/domain/mig/layout';
 import { addUnits, noUnits, type SliceUnits } from '@astrago/shared/domain/units';
-import { Asked, askFacts } from './asked.ts';
+import { Asked } from './asked.ts';
 import type { Change, Observation } from './change.ts';
 import { gangKey } from './gangs.ts';
 import { NodeUse } from './node-use.ts';
 import type { ObservedGpu, ObservedNode } from './observed.ts';
-import { byRank } from './rank.ts';
+import { Queue } from './queue.ts';
 import {
   type AllocationRecord,
   hasEnded,
@@ -18,6 +18,7 @@ import {
   type WorkloadRecord,
   type WorkspaceRecord,
 } from './records.ts';
+import { offersTheSame, sharing } from './report.ts';
 import { roundUnits } from './share.ts';
 
 const nothingUsed = new NodeUse();
@@ -41,7 +42,7 @@ export class Cluster {
   readonly observed = new Map<NodeName, ObservedNode>();
   readonly asked = new Asked();
 
-  readonly #queued = new Set<WorkloadId>();
+  readonly #queued = new Queue();
   readonly #stoppable = new Map<WorkspaceName, Set<WorkloadId>>();
   /** Workloads that were stopped to make room, and run or queue again. */
   readonly #evicted = new Set<WorkloadId>();
@@ -100,7 +101,7 @@ export class Cluster {
 
   /** Queued work in the order in which it is looked at, see `byRank`. */
   queue(): readonly WorkloadRecord[] {
-    return [...this.#queued].map((id) => this.#require(id)).sort(byRank);
+    return this.#queued.inOrder();
   }
 
   /** The live members of the gang of a workload, itself among them; only itself where it runs alone. */
@@ -121,7 +122,7 @@ export class Cluster {
   }
 
   get queuedCount(): number {
-    return this.#queued.size;
+    return this.#queued.count;
   }
 
   gpu(uuid: GpuUuid): ObservedGpu | undefined {
@@ -252,7 +253,7 @@ export class Cluster {
   #setWorkload(id: WorkloadId, next: WorkloadRecord): () => void {
     const before = this.workloads.get(id);
     this.#putWorkload(id, next);
-    const unask = before === undefined && next.phase === 'queued' ? this.asked.add(askFacts(next)) : undefined;
+    const unask = before === undefined && next.phase === 'queued' ? this.asked.add(next) : undefined;
     return () => {
       this.#putWorkload(id, before);
       unask?.();
@@ -273,8 +274,8 @@ export class Cluster {
     const joined = live === undefined ? undefined : gangKey(live);
     if (left !== undefined) toggle(this.#gangs, left, id, false);
     if (joined !== undefined) toggle(this.#gangs, joined, id, true);
-    if (next?.phase === 'queued') this.#queued.add(id);
-    else this.#queued.delete(id);
+    if (before?.phase === 'queued') this.#queued.remove(before);
+    if (next?.phase === 'queued') this.#queued.add(next);
   }
 
   #setAllocation(id: AllocationId, next: AllocationRecord | undefined): () => void {
@@ -304,11 +305,14 @@ export class Cluster {
 
   #setObserved(name: NodeName, next: ObservedNode | undefined): () => void {
     const before = this.observed.get(name);
-    for (const gpu of before?.gpus ?? []) this.#gpus.delete(gpu.uuid);
-    set(this.observed, name, next);
-    for (const gpu of next?.gpus ?? []) this.#gpus.set(gpu.uuid, gpu);
-    if (!hasSameCapacity(before, next)) this.quotaRevision += 1;
-    this.#tell(name);
+    const shown = next === undefined || before === undefined ? next : sharing(before, next);
+    set(this.observed, name, shown);
+    if (shown?.gpus !== before?.gpus) {
+      for (const gpu of before?.gpus ?? []) this.#gpus.delete(gpu.uuid);
+      for (const gpu of shown?.gpus ?? []) this.#gpus.set(gpu.uuid, gpu);
+    }
+    if (!hasSameCapacity(before, shown)) this.quotaRevision += 1;
+    if (shown === undefined || before === undefined || !offersTheSame(before, shown)) this.#tell(name);
     return () => void this.#setObserved(name, before);
   }
 }

@@ -12,7 +12,7 @@ export type GpuAsk =
   | { readonly kind: 'none' }
   /** @property count 1 where absent. */
   | { readonly kind: 'slice'; readonly profile: ProfileName; readonly count?: number | undefined }
-  /** Slices with at least this much memory and this many compute slices, whatever their profile is called. */
+  /** Slices of one profile with at least this much memory and this many compute slices, whatever it is called. */
   | { readonly kind: 'least'; readonly memoryMiB: number; readonly computeSlices: number; readonly count: number }
   | { readonly kind: 'whole'; readonly count: number }
   /** A part of one GPU: thousandths of its compute, 1 to 999, and of its memory (as much of it where absent). */

@@ -44,7 +44,8 @@ export const a30Grid = grid([
 
 export interface SampleNode {
   readonly name: string;
-  readonly gpus: readonly { readonly model: string; readonly grid: MigGrid | undefined }[];
+  /** An H100's memory where it is absent. */
+  readonly gpus: readonly (Pick<ObservedGpu, 'model' | 'grid'> & Partial<Pick<ObservedGpu, 'memoryMiB' | 'nvlinkGroup' | 'numaNode'>>)[];
   readonly cpuMilli?: number;
   readonly memoryMiB?: number;
 }
@@ -88,12 +89,11 @@ export function observedNode(node: SampleNode): ObservedNode {
         uuid: sampleGpuUuid(node.name, index),
         node: node.name as NodeName,
         index,
-        model: gpu.model,
         memoryMiB: 81_559,
-        grid: gpu.grid,
         migEnabled: false,
         slices: [],
         conditions: [],
+        ...gpu,
       }),
     ),
     conditions: [],

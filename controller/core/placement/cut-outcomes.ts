@@ -11,6 +11,8 @@ export interface CutStep {
   readonly from: TakenGpu;
   /** Absent: a share of time. */
   readonly slice: WantedSlice | undefined;
+  /** Slices that would do as well, the one above among them. */
+  readonly equals: readonly WantedSlice[];
   readonly after: number;
 }
 
@@ -36,6 +38,7 @@ export function cutOutcome(shape: Shape, ask: AskClass, states: GpuStates, uncut
   const cpuMilli = shape.cpuMilli - ask.cpuMilli;
   const memoryMiB = shape.memoryMiB - ask.memoryMiB;
   if (cpuMilli < 0 || memoryMiB < 0 || !allows(ask, shape.pool)) return undefined;
+  if (shape.gpus[0] !== 1000 && shape.others === undefined) return undefined;
   const left: Shape = { ...shape, cpuMilli, memoryMiB, worth: Number.NaN };
   if (ask.slices === undefined) return timeSlicedOutcome(left, ask.milli, states);
   const { count, profiles } = ask.slices;
@@ -52,7 +55,7 @@ function slicesOutcome(shape: Shape, profile: ProfileName, count: number, states
     const best = cheapest(left, profile, states, uncut);
     if (best === undefined) return undefined;
     cost += best.cost;
-    steps.push({ from: best.from, slice: best.hosting.slice, after: best.hosting.after });
+    steps.push({ from: best.from, slice: best.hosting.slice, equals: best.hosting.equals, after: best.hosting.after });
     left = taken(left, best.index, best.hosting.after);
   }
   return { after: left, score: -Math.round(cost * scale), steps };
@@ -71,13 +74,20 @@ function cheapest(shape: Shape, profile: ProfileName, states: GpuStates, uncut: 
   for (let index = 0; others !== undefined && index < others.length; index += 1) {
     const from = others[index] ?? 0;
     const hosting = states.hosting(from, profile);
-    if (hosting !== undefined && (best === undefined || hosting.cost < best.cost)) best = { from, index, hosting, cost: hosting.cost };
+    if (hosting === undefined) continue;
+    const { cost } = hosting;
+    const isBetter = best === undefined || cost < best.cost || (cost === best.cost && isBefore(states, from, best.from));
+    if (isBetter) best = { from, index, hosting, cost };
   }
   const open = freeGpus(shape.gpus) > (shape.uncuttable ?? 0) ? uncut.get(shape.pool) : undefined;
   const hosting = open === undefined ? undefined : states.hosting(open, profile);
   if (hosting === undefined) return best;
   const cost = hosting.cost + openingCost;
   return best === undefined || cost < best.cost ? { from: 'untouched', index: undefined, hosting, cost } : best;
+}
+
+function isBefore(states: GpuStates, one: number, other: TakenGpu): boolean {
+  return other !== 'untouched' && states.isBefore(one, other);
 }
 
 function timeSlicedOutcome(shape: Shape, milli: number, states: GpuStates): CutOutcome | undefined {
@@ -94,7 +104,7 @@ function timeSlicedOutcome(shape: Shape, milli: number, states: GpuStates): CutO
   const after = states.idOf({ kind: 'time-sliced', milli: best.free - milli });
   // The fuller GPU; an untouched one only where there is no other.
   const score = -(best.free - milli) - (best.from === 'untouched' ? newlySharedCost : 0);
-  return { after: taken(shape, best.index, after), score, steps: [{ from: best.from, slice: undefined, after }] };
+  return { after: taken(shape, best.index, after), score, steps: [{ from: best.from, slice: undefined, equals: [], after }] };
 }
 
 function taken(shape: Shape, index: number | undefined, state: number): Shape {

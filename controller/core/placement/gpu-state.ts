@@ -17,6 +17,8 @@ export type GpuState =
 /** A slice that a GPU can give. */
 export interface Hosting {
   readonly slice: WantedSlice;
+  /** Slices that would do as well, this one among them. */
+  readonly equals: readonly WantedSlice[];
   /** What the GPU loses for others by it, in memory slices; less is better. */
   readonly cost: number;
   /** Its state afterwards. */
@@ -27,6 +29,7 @@ export interface Hosting {
 export class GpuStates {
   readonly #states: GpuState[] = [];
   readonly #ids = new Map<string, number>();
+  readonly #keys: string[] = [];
   readonly #grids = new Map<MigGrid, number>();
   /** By state, then by profile; `undefined` where it cannot host it. */
   readonly #hostings: Map<ProfileName, Hosting | undefined>[] = [];
@@ -36,6 +39,7 @@ export class GpuStates {
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
     this.#ids.set(key, this.#states.length);
+    this.#keys.push(key);
     this.#hostings.push(new Map());
     return this.#states.push(state) - 1;
   }
@@ -43,6 +47,11 @@ export class GpuStates {
   at(id: number): GpuState {
     // Ids are only made here.
     return this.#states[id] as GpuState;
+  }
+
+  /** An order of the states of one model's GPUs that does not depend on their numbers, which come with time. */
+  isBefore(one: number, other: number): boolean {
+    return (this.#keys[one] ?? '') < (this.#keys[other] ?? '');
   }
 
   /** The best place for one more slice; `undefined` where there is none. */
@@ -60,17 +69,17 @@ export class GpuStates {
     if (state.kind === 'fixed') {
       const slice = state.free.find(({ profile }) => profile === name);
       if (slice === undefined) return undefined;
-      return { slice, cost: 0, after: this.idOf({ ...state, free: state.free.filter((other) => other !== slice) }) };
+      return { slice, equals: [slice], cost: 0, after: this.idOf({ ...state, free: state.free.filter((other) => other !== slice) }) };
     }
     const profile = findProfile(grid, name);
     if (profile === undefined) return undefined;
     const before = worthOfLayout(grid, state.held);
-    let best: { readonly slice: WantedSlice; readonly cost: number } | undefined;
+    let best: { readonly slice: WantedSlice; readonly equals: readonly WantedSlice[]; readonly cost: number } | undefined;
     for (const start of freeStarts(grid, state.held, profile)) {
       const slice = { profile: name, start };
       const cost = before - worthOfLayout(grid, [...state.held, slice]);
       // Among equals the higher start: the largest profiles can only use the low half.
-      if (best === undefined || cost <= best.cost) best = { slice, cost };
+      if (best === undefined || cost <= best.cost) best = { slice, equals: best?.cost === cost ? [...best.equals, slice] : [slice], cost };
     }
     return best === undefined ? undefined : { ...best, after: this.idOf({ ...state, held: inOrder([...state.held, best.slice]) }) };
   }

@@ -24,14 +24,16 @@ const knownByGrid = new WeakMap<MigGrid, Known>();
 export function worthOfLayout(grid: MigGrid, held: readonly WantedSlice[]): number {
   const known = knownByGrid.get(grid) ?? { lost: new Map(), worth: new Map() };
   knownByGrid.set(grid, known);
-  const key = inOrder(held).map(formatSlice).join();
+  // In one order, so that sums of fractions are the same to the last digit, however the slices came to be.
+  const slices = inOrder(held);
+  const key = slices.map(formatSlice).join();
   const before = known.worth.get(key);
   if (before !== undefined) return before;
-  let sum = -foresight * lostTo(grid, held, key, known);
-  for (const slice of held)
+  let sum = -foresight * lostTo(grid, slices, key, known);
+  for (const slice of slices)
     sum += worthOfLayout(
       grid,
-      held.filter((other) => other !== slice),
+      slices.filter((other) => other !== slice),
     );
   const worth = sum / (foresight + held.length);
   known.worth.set(key, worth);

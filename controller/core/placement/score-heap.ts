@@ -7,6 +7,20 @@ export class ScoreHeap {
     return this.#keys.length === 0;
   }
 
+  get size(): number {
+    return this.#keys.length;
+  }
+
+  /** In no order, some more than once. */
+  get shapes(): readonly number[] {
+    return this.#shapes;
+  }
+
+  clear(): void {
+    this.#keys.length = 0;
+    this.#shapes.length = 0;
+  }
+
   /** Of the top; there must be one. */
   get key(): number {
     return this.#keys[0] ?? 0;

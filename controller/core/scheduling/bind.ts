@@ -86,7 +86,7 @@ function cutDevices(cluster: Cluster, states: GpuStates, bay: Bay, steps: readon
   const layouts = new Map<string, LayoutRecord>();
   /** What was taken in the steps before. */
   const taken = new Map<ObservedGpu, { readonly state: number; readonly slices: readonly WantedSlice[] }>();
-  for (const { from, slice, after } of steps) {
+  for (const { from, slice, equals, after } of steps) {
     const candidates = bay.gpus.filter((gpu) => {
       const state = taken.get(gpu)?.state ?? stateOf(cluster, states, bay, gpu);
       return state === from && (from !== 'untouched' || slice === undefined || isCuttable(cluster, bay, gpu));
@@ -98,19 +98,35 @@ function cutDevices(cluster: Cluster, states: GpuStates, bay: Bay, steps: readon
       taken.set(gpu, { state: after, slices: [] });
       continue;
     }
-    const ready = (gpu: ObservedGpu): number => {
-      const layout = cluster.layoutOf(gpu);
-      if (layout.kind !== 'mig') return 2;
-      return layout.slices.some((other) => sameSlice(other, slice)) ? 0 : 1;
-    };
-    const gpu = first(candidates.sort((a, b) => ready(a) - ready(b) || a.index - b.index));
-    const slices = [...(taken.get(gpu)?.slices ?? []), slice];
+    // Another slice than the one foreseen leaves the GPU in another state, so what comes after it would not be found.
+    const ways = steps.length === 1 ? equals : [slice];
+    const { gpu, chosen } = readiest(cluster, candidates, ways, slice);
+    const slices = [...(taken.get(gpu)?.slices ?? []), chosen];
     taken.set(gpu, { state: after, slices });
-    devices.push({ gpu: gpu.uuid, slice });
+    devices.push({ gpu: gpu.uuid, slice: chosen });
     const layout = cutLayout(cluster, bay, gpu, slices);
     if (layout !== undefined) layouts.set(gpu.uuid, layout);
   }
   return { devices, layouts: [...layouts.values()] };
+}
+
+/** A slice that is there already before one that must be cut, a GPU in MIG mode before one that is not. */
+function readiest(
+  cluster: Cluster,
+  gpus: readonly ObservedGpu[],
+  ways: readonly WantedSlice[],
+  otherwise: WantedSlice,
+): { readonly gpu: ObservedGpu; readonly chosen: WantedSlice } {
+  const inMig = (gpu: ObservedGpu): readonly WantedSlice[] | undefined => {
+    const layout = cluster.layoutOf(gpu);
+    return layout.kind === 'mig' ? layout.slices : undefined;
+  };
+  const byIndex = gpus.toSorted((a, b) => a.index - b.index);
+  for (const gpu of byIndex) {
+    const chosen = ways.findLast((slice) => inMig(gpu)?.some((other) => sameSlice(other, slice)));
+    if (chosen !== undefined) return { gpu, chosen };
+  }
+  return { gpu: byIndex.find((gpu) => inMig(gpu) !== undefined) ?? first(byIndex), chosen: otherwise };
 }
 
 function stateOf(cluster: Cluster, states: GpuStates, bay: Bay, gpu: ObservedGpu): number | 'untouched' | undefined {

@@ -25,6 +25,7 @@ export function censusOf(cluster: Cluster, ask: Ask): ReasonCounts {
   const nodes = [...cluster.observed.values()].filter((node) => node.state !== 'joining');
   if (nodes.length === 0) return new Map([['NoNodes', 1]]);
   for (const node of nodes) countNode(cluster, node, ask, count);
+  if (ask.ask.kind !== 'none' && nodes.every(({ gpus }) => gpus.length === 0)) count('NoSuchModel');
   return reasons;
 }
 
@@ -42,7 +43,11 @@ function countNode(cluster: Cluster, node: ObservedNode, ask: Ask, count: Count)
     count(closed, fitting.length);
     return;
   }
-  for (const [, gpus] of Map.groupBy(fitting, ({ model }) => model)) {
+  // GPUs of one model are not alike if their memory differs, or what they can be cut into.
+  for (const [, gpus] of Map.groupBy(
+    fitting,
+    ({ model, memoryMiB, grid }) => `${memoryMiB}|${grid?.placementUnits}|${grid?.profiles.length}|${model}`,
+  )) {
     const views = gpus.map((gpu) => viewGpu(cluster, gpu));
     switch (ask.ask.kind) {
       case 'whole':
@@ -73,8 +78,23 @@ function nodeRefusal(cluster: Cluster, node: ObservedNode, { constraints, cpuMil
   if (!Object.entries(constraints?.nodeLabels ?? {}).every(([key, value]) => record?.labels?.[key] === value)) return 'LabelsDiffer';
   if (!toleratesAll(record?.taints ?? [], constraints?.tolerations)) return 'NodeTainted';
   const held = cluster.allocationsOnNode(node.name);
-  if (cpuMilli > held.reduce((free, allocation) => free - allocation.cpuMilli, node.cpuMilli)) return 'WaitingForCpu';
-  if (memoryMiB > held.reduce((free, allocation) => free - allocation.memoryMiB, node.memoryMiB)) return 'WaitingForMemory';
+  // Nothing is asked of a node that holds more than it has, where nothing is asked.
+  if (
+    cpuMilli >
+    Math.max(
+      0,
+      held.reduce((free, allocation) => free - allocation.cpuMilli, node.cpuMilli),
+    )
+  )
+    return 'WaitingForCpu';
+  if (
+    memoryMiB >
+    Math.max(
+      0,
+      held.reduce((free, allocation) => free - allocation.memoryMiB, node.memoryMiB),
+    )
+  )
+    return 'WaitingForMemory';
   return undefined;
 }
 
@@ -105,21 +125,21 @@ function shareRefusal(cluster: Cluster, view: GpuView, ask: Extract<GpuAsk, { ki
 
 function countSlices(views: readonly GpuView[], ask: Extract<GpuAsk, { kind: 'slice' | 'least' }>, count: Count): void {
   const wanted = ask.count ?? 1;
-  const answers = views.map((view) => {
-    const profiles = profilesFor(view.grid, ask);
-    if (view.grid === undefined || profiles.length === 0) return { places: 0, reason: 'NoSuchProfileOnModel' as const };
-    const places = Math.max(...profiles.map((profile) => placesFor(view, view.grid as MigGrid, profile)));
-    return { places, reason: sliceRefusal(view, profiles) };
-  });
-  if (answers.reduce((sum, { places }) => sum + places, 0) >= wanted) return;
-  for (const { reason } of answers) count(reason);
+  // The same on all of them: they are alike. All slices of an ask are of one profile.
+  const grid = views[0]?.grid;
+  const profiles = profilesFor(grid, ask);
+  const fits = (profile: Profile): boolean =>
+    grid !== undefined && views.reduce((sum, view) => sum + placesFor(view, grid, profile), 0) >= wanted;
+  if (profiles.some(fits)) return;
+  for (const view of views) count(profiles.length === 0 ? 'NoSuchProfileOnModel' : sliceRefusal(view, profiles));
 }
 
-/** The profiles of the device that would do. */
+/** The profiles of the device that would do; those with media engines or graphics only where they are named. */
 function profilesFor(grid: MigGrid | undefined, ask: Extract<GpuAsk, { kind: 'slice' | 'least' }>): readonly Profile[] {
   if (grid === undefined) return [];
   if (ask.kind === 'slice') return grid.profiles.filter(({ name }) => name === ask.profile);
-  return grid.profiles.filter((profile) => profile.memoryMiB >= ask.memoryMiB && profile.computeSlices >= ask.computeSlices);
+  const plain = grid.profiles.filter(({ name }) => !name.includes('+') && !name.includes('-'));
+  return plain.filter((profile) => profile.memoryMiB >= ask.memoryMiB && profile.computeSlices >= ask.computeSlices);
 }
 
 /** How many more of a profile the GPU could hold. */

@@ -6,7 +6,7 @@ import { Holds, ownerOf } from './holds.ts';
 import { makeRoom } from './make-room.ts';
 import { Pledges } from './pledges.ts';
 import { reservationFor } from './reserve.ts';
-import { askKeyOf, Round, type RoundDeps } from './round.ts';
+import { lookKeyOf, Round, type RoundDeps } from './round.ts';
 import { type Scheduler, schedulerOf } from './scheduler.ts';
 import { serviceOrder } from './service-order.ts';
 import { candidatesFor } from './victims.ts';
@@ -86,7 +86,7 @@ class Look {
   #makeRoom(unit: QueuedUnit): boolean {
     const [first] = unit.members;
     if (first === undefined) return false;
-    const key = `${first.workspace} ${first.priority} ${unit.least} ${askKeyOf(first)}`;
+    const key = `${first.workspace} ${first.priority} ${unit.least} ${lookKeyOf(first)}`;
     if (this.#withoutVictims.has(key)) return false;
     const made = makeRoom(this.#round, unit, candidatesFor(this.#round, unit), this.holds.scopeFor(first, this.#round.nowMs));
     if (made === undefined) {

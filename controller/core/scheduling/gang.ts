@@ -19,24 +19,23 @@ export interface QueuedUnit {
 export type UnitAnswer = { readonly kind: 'bound'; readonly binds: readonly Bind[] } | { readonly kind: 'no'; readonly obstacle: Obstacle };
 
 /**
- * The queue in units. Once as many of a gang run as must, each further member is a unit of its own: it joins when there
- * is room.
+ * The queue in units, in its order: a gang stands where its first member does. Once as many of a gang run as must, each
+ * further member is a unit of its own: it joins when there is room.
  */
 export function unitsOf(cluster: Cluster, queue: readonly WorkloadRecord[]): readonly QueuedUnit[] {
-  const groups = Map.groupBy(queue, gangKey);
-  const units: QueuedUnit[] = [];
-  for (const [key, members] of groups) {
-    const [first] = members;
-    if (key === undefined || first?.gang === undefined) units.push(...members.map((member) => ({ members: [member], least: 1 })));
-    else {
-      const running = cluster.gangOf(first).filter(({ phase }) => phase === 'starting' || phase === 'running').length;
-      // Members that have ended are not waited for.
-      const least = Math.min(first.gang.least - running, members.length);
-      if (least <= 0) units.push(...members.map((member) => ({ members: [member], least: 1 })));
-      else units.push({ members, least });
-    }
-  }
-  return units;
+  const gangs = Map.groupBy(
+    queue.filter(({ gang }) => gang !== undefined),
+    gangKey,
+  );
+  return queue.flatMap((workload): QueuedUnit | readonly QueuedUnit[] => {
+    const members = gangs.get(gangKey(workload)) ?? [];
+    if (workload.gang === undefined) return { members: [workload], least: 1 };
+    const running = cluster.gangOf(workload).filter(({ phase }) => phase === 'starting' || phase === 'running').length;
+    // Members that have ended are not waited for.
+    const least = Math.min(workload.gang.least - running, members.length);
+    if (least <= 0) return { members: [workload], least: 1 };
+    return workload === members[0] ? { members, least } : [];
+  });
 }
 
 /** Places a unit, or leaves the cluster as it was. */
@@ -49,7 +48,7 @@ export function placeUnit(round: Round, { members, least }: QueuedUnit, scope: S
   }
   let obstacle: Obstacle = 'room';
   for (const terms of termsOf(first.constraints?.together, first.constraints?.apart)) {
-    for (const domain of domainsFor(round, first, members.length, least, terms.together)) {
+    for (const domain of domainsFor(round, { members, least }, terms.together)) {
       const answer = placeWithin(round, members, least, terms.apart, within(scope, domain));
       if (answer.kind === 'bound') return answer;
       obstacle = answer.obstacle;
@@ -76,24 +75,21 @@ function termsOf(together: readonly LocalityWish[] = [], apart: LocalityWish | u
 }
 
 /** The places that share a value on every level, the fullest that could have room first; everywhere where no level is named. */
-function domainsFor(
-  round: Round,
-  member: WorkloadRecord,
-  count: number,
-  least: number,
-  together: readonly LocalityWish[],
-): readonly (Scope | undefined)[] {
+function domainsFor(round: Round, { members, least }: QueuedUnit, together: readonly LocalityWish[]): readonly (Scope | undefined)[] {
+  const [member] = members;
+  const count = members.length;
   const levels = together.map(({ level }) => level);
-  if (levels.length === 0) return [undefined];
+  if (levels.length === 0 || member === undefined) return [undefined];
   const { cluster, scheduler } = round;
   const running = cluster.gangOf(member).filter(({ node, phase }) => node !== undefined && phase !== 'queued');
   const taken = running[0]?.node === undefined ? undefined : domainOf(cluster, running[0].node, levels);
-  const wanted = member.ask.kind === 'whole' ? member.ask.count : 0;
+  // No member takes fewer, so no place has room for more of them.
+  const wanted = Math.min(...members.map(({ ask }) => (ask.kind === 'whole' ? ask.count : 0)));
   const free = new Map<string, number>();
-  for (const bay of scheduler.bays.all()) {
+  for (const { bay, untouched } of scheduler.bays.room()) {
     const domain = domainOf(cluster, bay.node, levels);
     if (domain !== undefined && (taken === undefined || taken === domain))
-      free.set(domain, (free.get(domain) ?? 0) + (wanted === 0 ? 0 : Math.floor(scheduler.bays.untouched(bay).length / wanted)));
+      free.set(domain, (free.get(domain) ?? 0) + (wanted === 0 ? 0 : Math.floor(untouched / wanted)));
   }
   return [...free]
     .filter(([, places]) => wanted === 0 || places >= least)

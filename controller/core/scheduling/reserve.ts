@@ -4,7 +4,7 @@ import type { AskVariant } from '../bays/ask-variants.ts';
 import type { Bay } from '../bays/bay.ts';
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
 import { expectedEndMs } from './expected-end.ts';
-import type { QueuedUnit } from './gang.ts';
+import { placeUnit, type QueuedUnit } from './gang.ts';
 import { type Hold, ownerOf } from './holds.ts';
 import type { Round } from './round.ts';
 import type { Scope } from './scope.ts';
@@ -28,27 +28,47 @@ export function reservationFor(round: Round, unit: QueuedUnit, scope: Scope | un
   const [first] = unit.members;
   if (first === undefined) return undefined;
   const mayDrain = nowMs - first.submittedAtMs >= drainAfterMs;
-  return cluster.attempt(() => {
-    const found: Reservation[] = [];
+  const ending: AllocationRecord[] = [];
+  const found = cluster.attempt(() => {
+    const reservations: Reservation[] = [];
     for (const member of unit.members.slice(0, unit.least)) {
       const opening = round.afresh().tryPlace(member, scope) ? undefined : firstOpening(round, member, scope, mayDrain);
       if (opening === undefined) {
         // It has a place beside those that are waited for.
         const placed = cluster.allocationsOf(member.id)[0];
         if (placed === undefined) return undefined;
-        found.push({ node: placed.node, hold: { owner: ownerOf(first), fromMs: nowMs, spareGpus: 0, lendsToInterruptible: false } });
+        reservations.push({ node: placed.node, hold: { owner: ownerOf(first), fromMs: nowMs, spareGpus: 0, lendsToInterruptible: false } });
         continue;
       }
-      for (const { id } of opening.ending) cluster.apply({ kind: 'allocation-released', id });
+      ending.push(...opening.ending);
+      release(round, opening.ending);
       if (!round.afresh().tryPlace(member, onNode(opening.node))) return undefined;
       const spareGpus = round.scheduler.bays
-        .all()
-        .filter(({ node }) => node === opening.node)
-        .reduce((sum, bay) => sum + round.scheduler.bays.untouched(bay).length, 0);
-      found.push({ node: opening.node, hold: { owner: ownerOf(first), fromMs: opening.atMs, spareGpus, lendsToInterruptible: false } });
+        .room()
+        .filter(({ bay }) => bay.node === opening.node)
+        .reduce((sum, { untouched }) => sum + untouched, 0);
+      reservations.push({
+        node: opening.node,
+        hold: { owner: ownerOf(first), fromMs: opening.atMs, spareGpus, lendsToInterruptible: false },
+      });
     }
-    return found;
+    return reservations;
   });
+  // What it waits for may be something else than that others end: then nothing is kept in vain.
+  if (found === undefined || ending.length === 0 || !wouldFit(round, unit, found, ending)) return undefined;
+  return found;
+}
+
+function wouldFit(round: Round, unit: QueuedUnit, found: readonly Reservation[], ending: readonly AllocationRecord[]): boolean {
+  const nodes = new Set(found.map(({ node }) => node));
+  return round.cluster.attempt(() => {
+    release(round, ending);
+    return placeUnit(round.afresh(), unit, { name: undefined, accepts: (bay) => nodes.has(bay.node) }).kind === 'bound';
+  });
+}
+
+function release({ cluster }: Round, allocations: readonly AllocationRecord[]): void {
+  for (const { id } of allocations) cluster.apply({ kind: 'allocation-released', id });
 }
 
 function onNode(node: NodeName): Scope {
@@ -114,7 +134,10 @@ function openingOn(round: Round, member: WorkloadRecord, node: NodeName): Openin
   const ends = byEnd(round, node);
   const fitsWithout = (count: number): boolean =>
     cluster.attempt(() => {
-      for (const { allocation } of ends.slice(0, count)) cluster.apply({ kind: 'allocation-released', id: allocation.id });
+      release(
+        round,
+        ends.slice(0, count).map(({ allocation }) => allocation),
+      );
       return round.afresh().tryPlace(member, onNode(node));
     });
   let low = 1;

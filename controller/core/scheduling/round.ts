@@ -1,7 +1,7 @@
 import type { AllocationId, NodeName } from '@astrago/shared/domain/ids';
 import { wholeUnits } from '@astrago/shared/domain/units';
 import type { AskVariant } from '../bays/ask-variants.ts';
-import { askFacts, askKey } from '../cluster/asked.ts';
+import { askKeyOf } from '../cluster/asked.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
 import { type Admission, admit } from './admission.ts';
@@ -41,7 +41,7 @@ export class Round {
   /** @param scope bays that it may go to; all where it is absent. */
   place(workload: WorkloadRecord, scope?: Scope): Answer {
     const isRemembered = scope === undefined || scope.name !== undefined;
-    const key = isRemembered ? `${askKeyOf(workload)}|${scope?.name ?? ''}` : '';
+    const key = isRemembered ? `${lookKeyOf(workload)}|${scope?.name ?? ''}` : '';
     if (this.#withoutRoom.has(key)) return { kind: 'no', obstacle: 'room' };
     const variants = this.scheduler.variantsOf(workload);
     const admitted: AskVariant[] = [];
@@ -99,9 +99,9 @@ function isBorrowed(admission: Admission | undefined): boolean {
 }
 
 /** Equal for asks that are placed alike. */
-export function askKeyOf(workload: WorkloadRecord): string {
+export function lookKeyOf(workload: WorkloadRecord): string {
   const together = workload.constraints?.together;
-  return `${askKey(askFacts(workload))}${together === undefined ? '' : JSON.stringify(together)}`;
+  return `${askKeyOf(workload)}${together === undefined ? '' : JSON.stringify(together)}`;
 }
 
 /** Orders the layouts and makes the allocation; the workload's own record is the lifecycle's to change. */

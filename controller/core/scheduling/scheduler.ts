@@ -1,7 +1,7 @@
 import type { AskVariant } from '../bays/ask-variants.ts';
 import type { Bay } from '../bays/bay.ts';
 import { Bays, type Found, type PolicyMaker } from '../bays/bays.ts';
-import { askFacts } from '../cluster/asked.ts';
+import { askFacts, askKeyOf } from '../cluster/asked.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { WorkloadRecord } from '../cluster/records.ts';
 import { expectedFill } from '../placement/policies/expected-fill.ts';
@@ -29,7 +29,7 @@ export class Scheduler {
   variantsOf(ask: Ask): readonly AskVariant[] {
     this.bays.countPerModel(this.quotas.countsPerModel);
     this.bays.refresh();
-    return this.bays.variantsOf(askFacts(ask));
+    return this.bays.variantsOf(askKeyOf(ask), askFacts(ask));
   }
 
   /** The best place for an ask among bays that `accept` names, all where it is absent. */

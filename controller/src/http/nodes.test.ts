@@ -88,7 +88,10 @@ describe('evicted work', () => {
     await bench.controller.journal.commit('scheduler', (draft) => {
       for (const allocation of draft.cluster.allocations.values()) {
         const workload = draft.cluster.workloads.get(allocation.workload) ?? expect.unreachable();
-        const next = stepWorkload(workload, { kind: 'evicted', eviction: { cause: 'preempted', beneficiary, node: allocation.node, atMs: 1 } });
+        const next = stepWorkload(workload, {
+          kind: 'evicted',
+          eviction: { cause: 'preempted', beneficiary, node: allocation.node, atMs: 1 },
+        });
         draft.apply({ kind: 'workload', record: next });
         draft.apply(allocationChange(allocation, next, undefined) ?? expect.unreachable());
       }

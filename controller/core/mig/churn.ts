@@ -1,0 +1,168 @@
+// A cluster of equal GPUs where slices are asked for, and what fits nowhere is lost: the model by which tables are judged.
+import { BucketedGpus } from './bucketed-gpus.ts';
+import { EndQueue } from './end-queue.ts';
+import type { SetTable } from './set-table.ts';
+import type { WindowSets } from './window-sets.ts';
+
+/** Drawn before anything is decided, so that all tables see the same. */
+export interface Arrivals {
+  /** Kind that each asks for. */
+  readonly kinds: Uint8Array;
+  /** When it comes, in mean lifetimes. */
+  readonly at: Float64Array;
+  /** How long it stays, in mean lifetimes. */
+  readonly lifetimes: Float64Array;
+}
+
+/**
+ * @param load what is asked for over what there is, in placement units.
+ * @param weights of the kinds, any positive unit.
+ * @param random 0 to 1, 1 excluded.
+ */
+export function drawArrivals(
+  sets: WindowSets,
+  setting: {
+    readonly count: number;
+    readonly gpus: number;
+    readonly load: number;
+    readonly weights: readonly number[];
+    readonly lifetime?: () => number;
+  },
+  random: () => number,
+): Arrivals {
+  const { count, weights } = setting;
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const size = sets.kinds.reduce((sum, kind, at) => sum + (kind.size * (weights[at] ?? 0)) / total, 0);
+  const rate = (setting.load * setting.gpus * sets.units) / size;
+  const exponential = (): number => -Math.log(1 - random());
+  const lifetime = setting.lifetime ?? exponential;
+  const arrivals: Arrivals = { kinds: new Uint8Array(count), at: new Float64Array(count), lifetimes: new Float64Array(count) };
+  let now = 0;
+  for (let at = 0; at < count; at += 1) {
+    now += exponential() / rate;
+    arrivals.at[at] = now;
+    arrivals.lifetimes[at] = lifetime();
+    let left = random() * total;
+    let kind = 0;
+    while (kind < weights.length - 1 && left >= (weights[kind] ?? 0)) {
+      left -= weights[kind] ?? 0;
+      kind += 1;
+    }
+    arrivals.kinds[at] = kind;
+  }
+  return arrivals;
+}
+
+/** Shares from 0 to 1, of what came after the warm-up. */
+export interface ChurnOutcome {
+  /** Of those who asked, how many got. */
+  readonly count: number;
+  /** Of the units asked for, how many were given. */
+  readonly units: number;
+  /** Of the units there are, how many were in use, over time. */
+  readonly used: number;
+}
+
+/** What a learner wants to know of a run. */
+export interface ChurnRecord {
+  /** What each arrival paid: the cost of its place, infinite where it got none. As long as the arrivals. */
+  readonly prices: Float64Array;
+  /** How long GPUs were in each set of windows, all together. */
+  readonly time: Float64Array;
+}
+
+/** @param record where given, is filled. */
+export function churn(
+  table: SetTable,
+  arrivals: Arrivals,
+  setting: { readonly gpus: number; readonly warmUp: number },
+  record?: ChurnRecord,
+): ChurnOutcome {
+  const { sets, cost, window } = table;
+  const gpus = new BucketedGpus();
+  for (let gpu = 0; gpu < setting.gpus; gpu += 1) gpus.enter(gpu, 0);
+  const ends = new EndQueue(setting.gpus * sets.units);
+  const sizes = Uint8Array.from(sets.kinds, ({ size }) => size);
+  const meter = new ChurnMeter(setting.gpus * sets.units);
+  const since = new Float64Array(setting.gpus);
+  const goes = (gpu: number, from: number, to: number, now: number): void => {
+    if (record !== undefined) {
+      record.time[from] = (record.time[from] ?? 0) + now - (since[gpu] ?? 0);
+      since[gpu] = now;
+    }
+    gpus.enter(gpu, to);
+  };
+  for (let at = 0; at < arrivals.kinds.length; at += 1) {
+    const now = arrivals.at[at] ?? 0;
+    while (ends.next <= now) {
+      const end = ends.next;
+      const place = ends.take();
+      const left = Math.floor(place / sets.windows.length);
+      const before = gpus.of(left) ?? 0;
+      const gone = place % sets.windows.length;
+      goes(left, before, sets.minus[before * sets.windows.length + gone] ?? 0, end);
+      meter.uses(end, -(sets.windows[gone]?.size ?? 0));
+    }
+    if (at === setting.warmUp) meter.start(now);
+    const kind = arrivals.kinds[at] ?? 0;
+    const size = sizes[kind] ?? 0;
+    const gpu = gpus.cheapest(cost, kind * sets.count);
+    meter.asked(size, gpu !== undefined);
+    if (record !== undefined) record.prices[at] = gpu === undefined ? Number.POSITIVE_INFINITY : (cost[kind * sets.count + (gpus.of(gpu) ?? 0)] ?? 0);
+    if (gpu === undefined) continue;
+    const before = gpus.of(gpu) ?? 0;
+    const taken = window[kind * sets.count + before] ?? 0;
+    goes(gpu, before, sets.plus[before * sets.windows.length + taken] ?? 0, now);
+    ends.add(now + (arrivals.lifetimes[at] ?? 0), gpu * sets.windows.length + taken);
+    meter.uses(now, size);
+  }
+  return meter.outcome(arrivals.at.at(-1) ?? 0);
+}
+
+/** Counts what was asked and given, from `start` on. */
+export class ChurnMeter {
+  readonly #units: number;
+  #asked = { count: 0, units: 0 };
+  #given = { count: 0, units: 0 };
+  #used = 0;
+  #area = 0;
+  #since = 0;
+  #from = 0;
+
+  /** @param units of the whole cluster. */
+  constructor(units: number) {
+    this.#units = units;
+  }
+
+  start(now: number): void {
+    this.#asked = { count: 0, units: 0 };
+    this.#given = { count: 0, units: 0 };
+    this.#area = 0;
+    this.#since = now;
+    this.#from = now;
+  }
+
+  asked(size: number, given: boolean): void {
+    this.#asked.count += 1;
+    this.#asked.units += size;
+    if (!given) return;
+    this.#given.count += 1;
+    this.#given.units += size;
+  }
+
+  /** So many units more, or less, from now on. */
+  uses(now: number, units: number): void {
+    this.#area += this.#used * (now - this.#since);
+    this.#since = now;
+    this.#used += units;
+  }
+
+  outcome(now: number): ChurnOutcome {
+    this.uses(now, 0);
+    return {
+      count: this.#given.count / Math.max(1, this.#asked.count),
+      units: this.#given.units / Math.max(1, this.#asked.units),
+      used: this.#area / (this.#units * Math.max(Number.MIN_VALUE, now - this.#from)),
+    };
+  }
+}

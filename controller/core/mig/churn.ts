@@ -1,5 +1,4 @@
 // A cluster of equal GPUs where slices are asked for, and what fits nowhere is lost: the model by which tables are judged.
-import { BucketedGpus } from './bucketed-gpus.ts';
 import { EndQueue } from './end-queue.ts';
 import type { SetTable } from './set-table.ts';
 import type { WindowSets } from './window-sets.ts';
@@ -63,57 +62,48 @@ export interface ChurnOutcome {
   readonly used: number;
 }
 
-/** What a learner wants to know of a run. */
-export interface ChurnRecord {
-  /** What each arrival paid: the cost of its place, infinite where it got none. As long as the arrivals. */
-  readonly prices: Float64Array;
-  /** How long GPUs were in each set of windows, all together. */
-  readonly time: Float64Array;
-}
-
-/** @param record where given, is filled. */
+/** @param paid where given, is filled with what each arrival paid: the cost of its place, infinite where it got none. */
 export function churn(
   table: SetTable,
   arrivals: Arrivals,
   setting: { readonly gpus: number; readonly warmUp: number },
-  record?: ChurnRecord,
+  paid?: Float64Array,
 ): ChurnOutcome {
   const { sets, cost, window } = table;
-  const gpus = new BucketedGpus();
-  for (let gpu = 0; gpu < setting.gpus; gpu += 1) gpus.enter(gpu, 0);
+  const held = new Int32Array(setting.gpus);
   const ends = new EndQueue(setting.gpus * sets.units);
-  const sizes = Uint8Array.from(sets.kinds, ({ size }) => size);
+  const width = sets.windows.length;
   const meter = new ChurnMeter(setting.gpus * sets.units);
-  const since = new Float64Array(setting.gpus);
-  const goes = (gpu: number, from: number, to: number, now: number): void => {
-    if (record !== undefined) {
-      record.time[from] = (record.time[from] ?? 0) + now - (since[gpu] ?? 0);
-      since[gpu] = now;
-    }
-    gpus.enter(gpu, to);
-  };
   for (let at = 0; at < arrivals.kinds.length; at += 1) {
     const now = arrivals.at[at] ?? 0;
     while (ends.next <= now) {
       const end = ends.next;
       const place = ends.take();
-      const left = Math.floor(place / sets.windows.length);
-      const before = gpus.of(left) ?? 0;
-      const gone = place % sets.windows.length;
-      goes(left, before, sets.minus[before * sets.windows.length + gone] ?? 0, end);
+      const gpu = Math.floor(place / width);
+      const gone = place - gpu * width;
+      held[gpu] = sets.minus[(held[gpu] ?? 0) * width + gone] ?? 0;
       meter.uses(end, -(sets.windows[gone]?.size ?? 0));
     }
     if (at === setting.warmUp) meter.start(now);
     const kind = arrivals.kinds[at] ?? 0;
-    const size = sizes[kind] ?? 0;
-    const gpu = gpus.cheapest(cost, kind * sets.count);
-    meter.asked(size, gpu !== undefined);
-    if (record !== undefined) record.prices[at] = gpu === undefined ? Number.POSITIVE_INFINITY : (cost[kind * sets.count + (gpus.of(gpu) ?? 0)] ?? 0);
-    if (gpu === undefined) continue;
-    const before = gpus.of(gpu) ?? 0;
-    const taken = window[kind * sets.count + before] ?? 0;
-    goes(gpu, before, sets.plus[before * sets.windows.length + taken] ?? 0, now);
-    ends.add(now + (arrivals.lifetimes[at] ?? 0), gpu * sets.windows.length + taken);
+    const size = sets.kinds[kind]?.size ?? 0;
+    const offset = kind * sets.count;
+    // With so few GPUs looking at each is faster than keeping them in buckets.
+    let best = Number.POSITIVE_INFINITY;
+    let gpu = -1;
+    for (let one = 0; one < held.length; one += 1) {
+      const price = cost[offset + (held[one] ?? 0)] ?? 0;
+      if (price >= best) continue;
+      best = price;
+      gpu = one;
+    }
+    meter.asked(size, gpu >= 0);
+    if (paid !== undefined) paid[at] = best;
+    if (gpu < 0) continue;
+    const before = held[gpu] ?? 0;
+    const taken = window[offset + before] ?? 0;
+    held[gpu] = sets.plus[before * width + taken] ?? 0;
+    ends.add(now + (arrivals.lifetimes[at] ?? 0), gpu * width + taken);
     meter.uses(now, size);
   }
   return meter.outcome(arrivals.at.at(-1) ?? 0);

@@ -33,6 +33,8 @@ export interface LayoutCatalogue {
   startsFree(id: number, profile: ProfileName): readonly number[];
   /** The set of windows behind a layout. */
   setOf(id: number): number;
+  /** The number of the window that such a slice takes; `undefined` for a start or profile that the device does not have. */
+  windowOf(profile: ProfileName, start: number): number | undefined;
   /** The kind of a profile if the limits of the layout allow one more, wherever it starts; `undefined` otherwise. */
   kindAllowed(id: number, profile: ProfileName): number | undefined;
   /** `undefined` for a profile that the device does not list. */
@@ -108,6 +110,10 @@ export function layoutCatalogueOf(grid: MigGrid, setsMax: number = setsMaxDefaul
       const set = Math.floor(id / tallies);
       const own = kind === undefined ? [] : (kinds[kind]?.windows ?? []);
       return own.filter((at) => (plus[set * windows.length + at] ?? -1) >= 0).map((at) => windows[at]?.start ?? 0);
+    },
+    windowOf(name, start) {
+      const kind = profiles.get(name)?.kind;
+      return kind === undefined ? undefined : windowAt(kind, start);
     },
     setOf: (id) => Math.floor(id / tallies),
     kindAllowed,

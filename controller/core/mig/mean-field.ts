@@ -1,6 +1,6 @@
 // A potential learned from a mix: what a set of windows is worth to one GPU that is paid, for each slice it takes, what
 // the cheapest of the others would have asked. Prices and worth settle together.
-import { type Arrivals, type ChurnRecord, churn } from './churn.ts';
+import { type Arrivals, churn } from './churn.ts';
 import type { Potential } from './potential.ts';
 import { tableOfPotential } from './set-table.ts';
 import type { WindowSets } from './window-sets.ts';
@@ -27,19 +27,19 @@ export const meanFieldDefaults: Pick<MeanFieldSetting, 'step' | 'power' | 'disco
   passesMax: 60,
 };
 
-/** Yields the potential after each iteration, without end; one iteration is a simulation and some passes over the sets. */
-export function* meanField(sets: WindowSets, setting: MeanFieldSetting, draw: () => Arrivals): Generator<Potential, never> {
+/** Without end yields the potential after each iteration, and `undefined` after each piece of one: a simulation, a pass over the sets. */
+export function* meanField(sets: WindowSets, setting: MeanFieldSetting, draw: () => Arrivals): Generator<Potential | undefined, never> {
   let worth = setting.start.map((value) => value - (setting.start[0] ?? 0));
   for (let iteration = 0; ; iteration += 1) {
     const arrivals = draw();
-    const record: ChurnRecord = { prices: new Float64Array(arrivals.kinds.length), time: new Float64Array(sets.count) };
-    churn(tableOfPotential(sets, worth), arrivals, { gpus: setting.gpus, warmUp: 0 }, record);
+    const paid = new Float64Array(arrivals.kinds.length);
+    churn(tableOfPotential(sets, worth), arrivals, { gpus: setting.gpus, warmUp: 0 }, paid);
     // The first third is the filling of an empty cluster.
-    const offers = sets.kinds.map((kind, at) => offersOf(record.prices, arrivals.kinds, at, kind.size ** setting.power));
-    const found = settle(sets, offers, setting, worth);
+    const offers = sets.kinds.map((kind, at) => offersOf(paid, arrivals.kinds, at, kind.size ** setting.power));
+    yield;
+    const found = yield* settle(sets, offers, setting, worth);
     const step = setting.step(iteration);
-    const next = worth.map((value, set) => value + step * ((found[set] ?? 0) - value));
-    worth = next;
+    worth = worth.map((value, set) => value + step * ((found[set] ?? 0) - value));
     yield worth;
   }
 }
@@ -68,8 +68,11 @@ function offersOf(paid: Float64Array, kinds: Uint8Array, kind: number, blockedPr
   return { prices, sums, blocked, total: Math.max(1, prices.length + blocked), blockedPrice };
 }
 
+/** Potentials are of the order of units; prices that differ by less place alike. */
+const settled = 1e-3;
+
 /** The worth of each set at these offers: passes of policy and value together until little changes. */
-function settle(sets: WindowSets, offers: readonly Offers[], setting: MeanFieldSetting, from: Potential): Potential {
+function* settle(sets: WindowSets, offers: readonly Offers[], setting: MeanFieldSetting, from: Potential): Generator<undefined, Potential> {
   const { count, windows, kinds, plus, minus, held } = sets;
   const width = windows.length;
   const worth = from.slice();
@@ -86,9 +89,9 @@ function settle(sets: WindowSets, offers: readonly Offers[], setting: MeanFieldS
           if (after >= 0) best = Math.max(best, worth[after] ?? 0);
         }
         if (offer === undefined || best === Number.NEGATIVE_INFINITY) continue;
-        const from = firstAbove(offer.prices, (worth[set] ?? 0) - best);
-        const taken = offer.prices.length - from + offer.blocked;
-        const paid = (offer.sums[offer.prices.length] ?? 0) - (offer.sums[from] ?? 0) + offer.blocked * offer.blockedPrice;
+        const first = firstAbove(offer.prices, (worth[set] ?? 0) - best);
+        const taken = offer.prices.length - first + offer.blocked;
+        const paid = (offer.sums[offer.prices.length] ?? 0) - (offer.sums[first] ?? 0) + offer.blocked * offer.blockedPrice;
         const arrivals = (setting.rates[kind] ?? 0) / offer.total;
         rate += arrivals * taken;
         sum += arrivals * (paid + taken * best);
@@ -101,7 +104,8 @@ function settle(sets: WindowSets, offers: readonly Offers[], setting: MeanFieldS
       changed = Math.max(changed, Math.abs(change));
       worth[set] = (worth[set] ?? 0) + change;
     }
-    if (changed < 1e-3) break;
+    if (changed < settled) break;
+    yield;
   }
   return worth;
 }

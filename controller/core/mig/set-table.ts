@@ -26,8 +26,7 @@ export function tableBy(
   const cost = new Float64Array(kinds.length * count).fill(Number.POSITIVE_INFINITY);
   const window = new Int16Array(kinds.length * count).fill(-1);
   for (const [kind, own] of kinds.entries()) {
-    const ordered =
-      order === 'driver' ? own.windows : own.windows.toSorted((a, b) => (windows[a]?.start ?? 0) - (windows[b]?.start ?? 0));
+    const ordered = order === 'driver' ? own.windows : own.windows.toSorted((a, b) => (windows[a]?.start ?? 0) - (windows[b]?.start ?? 0));
     for (let set = 0; set < count; set += 1) {
       const entry = kind * count + set;
       for (const at of ordered) {

@@ -1,7 +1,7 @@
 // What places: a fixed table, or one that is learnt on the way.
 import type { LayoutCatalogue } from '@astrago/controller/core/mig/layout-catalogue';
 import { learnt } from '@astrago/controller/core/mig/learnt-potentials';
-import { MixEstimate } from '@astrago/controller/core/mig/mix-estimate';
+import { MixEstimate, weightsByKind } from '@astrago/controller/core/mig/mix-estimate';
 import { type PlacementTable, placementTableOf } from '@astrago/controller/core/mig/placement-table';
 import { type Selection, selectionDefaults, selectRule } from '@astrago/controller/core/mig/select-table';
 import { publishedRules, standingRule } from '@astrago/controller/core/mig/standing-rules';
@@ -71,8 +71,7 @@ export function sourcesOf(
       const mixNow = estimate.mix();
       if (mixNow === undefined) continue;
       basis = mixNow;
-      const weights = stream.profiles.map((name) => mixNow.get(name) ?? 0);
-      tables.push([at + 1, placementTableOf(catalogue, select(weights, seed).rule)]);
+      tables.push([at + 1, placementTableOf(catalogue, select(weightsByKind(catalogue, mixNow), seed).rule)]);
     }
     learned.set(seed, tables);
     return tables;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { MixEstimate } from './mix-estimate.ts';
+import { layoutCatalogueOf } from './layout-catalogue.ts';
+import { MixEstimate, weightsByKind } from './mix-estimate.ts';
 import { seededChance } from './sample-chance.ts';
 import { gridOfModel } from './sample-grids.ts';
 
@@ -41,6 +42,21 @@ describe('the estimate of a mix', () => {
       ask(estimate, 8000, [0.2, 0.3, 0.5], random);
       expect(estimate.hasDriftedFrom(basis)).toBe(true);
     }
+  });
+
+  it('counts variants of a profile as one kind', () => {
+    const catalogue = layoutCatalogueOf(gridOfModel('h100-80gb'));
+    const media = gridOfModel('h100-80gb').profiles.find(({ name }) => name === '1g.10gb+me')?.name;
+    if (catalogue === undefined || media === undefined) throw new Error('no 1g.10gb+me');
+    const weights = weightsByKind(
+      catalogue,
+      new Map([
+        [small, 0.5],
+        [media, 0.25],
+        [large, 0.25],
+      ]),
+    );
+    expect(weights).toEqual([0.75, 0, 0, 0, 0, 0.25]);
   });
 
   it('forgets what was asked long ago, and keeps its sums finite', () => {

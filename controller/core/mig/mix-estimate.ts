@@ -1,5 +1,6 @@
 // Which profiles are asked for, learnt from who asks. Older asks count for less.
 import type { ProfileName } from '@astrago/shared/domain/mig/profile';
+import type { LayoutCatalogue } from './layout-catalogue.ts';
 
 export interface MixSetting {
   /** Asks after which one counts for 1 / e of a new one. */
@@ -14,6 +15,16 @@ export const mixDefaults: MixSetting = { memory: 4000, knownFrom: 500, drift: 0.
 
 /** Weights of profiles; they add up to 1. */
 export type Mix = ReadonlyMap<ProfileName, number>;
+
+/** The mix by kind of the catalogue, as a rule is chosen by; profiles that the device does not list are left out. */
+export function weightsByKind(catalogue: LayoutCatalogue, mix: Mix): readonly number[] {
+  const weights = catalogue.sets.kinds.map(() => 0);
+  for (const [profile, weight] of mix) {
+    const kind = catalogue.kindOf(profile);
+    if (kind !== undefined) weights[kind] = (weights[kind] ?? 0) + weight;
+  }
+  return weights;
+}
 
 export class MixEstimate {
   readonly #setting: MixSetting;

@@ -153,9 +153,9 @@ export class Bays {
     });
   }
 
-  /** What is free of the bay with this rank. */
+  /** What is free of the bay with this rank; absent where there is none. */
   shapeAt(rank: number): Shape | undefined {
-    return this.#index?.shapeOf(rank);
+    return rank < this.#bays.length ? this.#index?.shapeOf(rank) : undefined;
   }
 
   #at(rank: number): Bay {

@@ -1,6 +1,5 @@
 // How one GPU stands: what placement may do with it now.
 import { keepsWorkAway } from '@astrago/shared/domain/condition';
-import { inOrder } from '@astrago/shared/domain/mig/layout';
 import { sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { GpuUse } from '../cluster/node-use.ts';
@@ -29,8 +28,7 @@ export function standingOf(cluster: Cluster, gpu: ObservedGpu, kind: GpuKind, us
   const { grid } = kind;
   if (fixed && cluster.layoutOf(gpu).kind === 'mig')
     return grid === undefined ? closed : { kind: 'other', state: { kind: 'fixed', grid, free: freeSlices(cluster, gpu, use) } };
-  if (use.slices.length > 0)
-    return grid === undefined ? closed : { kind: 'other', state: { kind: 'cut', grid, held: inOrder(use.slices) } };
+  if (use.slices.length > 0) return grid === undefined ? closed : { kind: 'other', state: { kind: 'cut', grid, held: use.slices } };
   return grid === undefined || fixed ? untouched : cuttable;
 }
 

@@ -48,7 +48,6 @@ export class Cluster {
   readonly #evicted = new Set<WorkloadId>();
   readonly #gangs = new Map<string, Set<WorkloadId>>();
   readonly #gpus = new Map<GpuUuid, ObservedGpu>();
-  readonly #allocationsByGpu = new Map<GpuUuid, Set<AllocationId>>();
   readonly #allocationsByWorkload = new Map<WorkloadId, Set<AllocationId>>();
   readonly #allocationsByNode = new Map<NodeName, Set<AllocationId>>();
   readonly #usedByWorkspace = new Map<WorkspaceName, SliceUnits>();
@@ -135,7 +134,10 @@ export class Cluster {
   }
 
   allocationsOnGpu(gpu: GpuUuid): readonly AllocationRecord[] {
-    return this.#resolve(this.#allocationsByGpu.get(gpu));
+    const node = this.#gpus.get(gpu)?.node;
+    // Of a node that is not observed it is not known which GPUs it has.
+    const held = node === undefined ? [...this.allocations.values()] : this.allocationsOnNode(node);
+    return held.filter(({ devices }) => devices.some((device) => device.gpu === gpu));
   }
 
   allocationsOnNode(node: NodeName): readonly AllocationRecord[] {
@@ -287,7 +289,6 @@ export class Cluster {
   }
 
   #index(record: AllocationRecord, add: boolean): void {
-    for (const { gpu } of record.devices) toggle(this.#allocationsByGpu, gpu, record.id, add);
     toggle(this.#allocationsByNode, record.node, record.id, add);
     toggle(this.#allocationsByWorkload, record.workload, record.id, add);
     const use = this.#uses.get(record.node) ?? new NodeUse();

@@ -7,7 +7,7 @@ import { worthOfLayout } from './layout-worth.ts';
 
 /** What one GPU is that is neither untouched nor shared by MPS: a shape names these by number. */
 export type GpuState =
-  /** Cut, or about to be: only what is held of it stands fast. */
+  /** Cut, or about to be: only what is held of it, in any order, stands fast. */
   | { readonly kind: 'cut'; readonly grid: MigGrid; readonly held: readonly WantedSlice[] }
   /** Its layout is not ours to change: only the slices that are there and free can be had. */
   | { readonly kind: 'fixed'; readonly grid: MigGrid; readonly free: readonly WantedSlice[] }
@@ -30,11 +30,22 @@ export class GpuStates {
   readonly #states: GpuState[] = [];
   readonly #ids = new Map<string, number>();
   readonly #keys: string[] = [];
+  /** What is held of a GPU is one list until it changes: most are looked at again before that. */
+  readonly #byHeld = new WeakMap<readonly WantedSlice[], { readonly grid: MigGrid; readonly id: number }>();
   readonly #grids = new Map<MigGrid, number>();
   /** By state, then by profile; `undefined` where it cannot host it. */
   readonly #hostings: Map<ProfileName, Hosting | undefined>[] = [];
 
   idOf(state: GpuState): number {
+    if (state.kind !== 'cut') return this.#numberOf(state);
+    const known = this.#byHeld.get(state.held);
+    if (known?.grid === state.grid) return known.id;
+    const id = this.#numberOf(state);
+    this.#byHeld.set(state.held, { grid: state.grid, id });
+    return id;
+  }
+
+  #numberOf(state: GpuState): number {
     const key = this.#keyOf(state);
     const known = this.#ids.get(key);
     if (known !== undefined) return known;

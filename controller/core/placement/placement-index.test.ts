@@ -162,3 +162,53 @@ describe('the expected fill', () => {
     expect(new PlacementIndex(nodes, expectedFill(both, [8], settings)).place(classes[0] as AskClass)?.node).toBe(1);
   });
 });
+
+describe('the index', () => {
+  const ask = { ...(classes[0] as AskClass), pools: undefined };
+  const shapeOf = (seed: number): Shape => ({ ...node(0, 4), cpuMilli: 10_000 + (Math.imul(seed, 2_654_435_761) >>> 12) });
+
+  it('chooses the same when it has dropped tens of thousands of shapes that no node has any more', () => {
+    const policy = bestFit({ cpuMilli: 2_000_000, gpus: 4 });
+    const nodes = Array.from({ length: 20 }, (_, at) => shapeOf(at));
+    const index = new PlacementIndex(nodes, policy);
+    for (let change = 20; change < 40_000; change += 1) {
+      const at = change % nodes.length;
+      nodes[at] = shapeOf(change);
+      index.reshape(at, nodes[at] as Shape);
+      if (change % 97 === 0) expect(index.find(ask)?.node).toBe(byScan(nodes, ask, policy)?.node);
+    }
+    expect(nodes.map((_, at) => plain(index.shapeOf(at)))).toEqual(nodes.map(plain));
+  });
+
+  it('finds among some of the nodes what a look at each of them would', () => {
+    fc.assert(
+      fc.property(clusters, events, fc.nat(255), (cluster, happenings, mask) => {
+        const nodes = cluster.map(({ pool, gpus }) => node(pool, gpus));
+        const index = new PlacementIndex(nodes, bestFit(largest));
+        const isAccepted = (at: number): boolean => (mask & (1 << at)) !== 0;
+        for (const { which } of happenings) {
+          const wanted = classes[which % classes.length] as AskClass;
+          const expected = byScan(
+            nodes.map((shape, at) => (isAccepted(at) ? shape : { ...shape, cpuMilli: -1 })),
+            wanted,
+            bestFit(largest),
+          );
+          const found = index.findWhere(wanted, isAccepted);
+          expect(found?.node).toBe(expected?.node);
+          if (found === undefined) continue;
+          nodes[found.node] = found.after;
+          index.reshape(found.node, found.after);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('judges anew by another policy', () => {
+    const nodes = [node(0, 4), { ...node(0, 4), gpus: Uint16Array.from([1000, 0, 0, 0]) }];
+    const index = new PlacementIndex(nodes, spread);
+    expect(index.find(ask)?.node).toBe(0);
+    index.usePolicy(bestFit(largest));
+    expect(index.find(ask)?.node).toBe(1);
+  });
+});

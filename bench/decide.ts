@@ -54,9 +54,9 @@ function measure(nodes: number): void {
     nodes,
     gpusPerNode: Number(values['gpus-per-node']),
     mix,
-    makePolicy: (demand, capacity) => {
+    makePolicy: (outlook) => {
       policiesMade += 1;
-      policy = makePolicy?.(demand, capacity) as PlacementPolicy;
+      policy = makePolicy?.(outlook) as PlacementPolicy;
       return policy;
     },
     random: seededRandom(Number(values.seed)),

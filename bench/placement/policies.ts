@@ -9,6 +9,7 @@ import { fragmentationGradient } from '@astrago/controller/core/placement/polici
 import { firstFit, spread } from '@astrago/controller/core/placement/policies/order';
 import { RandomPlacement } from '@astrago/controller/core/placement/random-placement';
 import type { Shape } from '@astrago/controller/core/placement/shape';
+import { fillByOutlook } from '@astrago/controller/core/scheduling/scheduler';
 import type { OpenbNode } from './openb.ts';
 
 export interface Placer {
@@ -29,10 +30,10 @@ interface Setting {
 
 const largest = { cpuMilli: 128_000, gpus: 8 };
 
-/** By name: from the demand, and the GPUs by pool. */
+/** By name. */
 export const policies: Readonly<Record<string, PolicyMaker>> = {
-  astrago: (demand, capacity) => expectedFill(demand, capacity),
-  fgd: fragmentationGradient,
+  astrago: fillByOutlook,
+  fgd: ({ demand }) => fragmentationGradient(demand),
   'best-fit': () => bestFit(largest),
   'dot-product': () => dotProduct(largest),
   clustering: () => clustering(largest),
@@ -65,7 +66,10 @@ export function placerOf(name: string, setting: Setting): Placer {
   }
   const policy = policies[name];
   if (policy === undefined) throw new Error(`there is no policy ${name}; there are ${policyNames.join(', ')}`);
-  const index = new PlacementIndex(shapes, policy(setting.demand, capacityOf(setting.ranked)));
+  const index = new PlacementIndex(
+    shapes,
+    policy({ demand: setting.demand, capacity: capacityOf(setting.ranked), free: capacityOf(setting.ranked), turnover: 0 }),
+  );
   return {
     place: (ask) => index.place(ask),
     release: (_ask, node, after) => index.reshape(node, after(index.shapeOf(node))),

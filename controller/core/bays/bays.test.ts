@@ -12,7 +12,7 @@ describe('the policy', () => {
   it('is made anew when something else is asked for, and then answers as one made now; not for more of the same', () => {
     const cluster = sampleCluster(['a', 'b', 'c'].map((name) => ({ name, gpus: four })));
     const demands: Demand[] = [];
-    const scheduler = new Scheduler(cluster, (demand, capacity) => {
+    const scheduler = new Scheduler(cluster, ({ demand, capacity }) => {
       demands.push(demand);
       return expectedFill(demand, capacity);
     });

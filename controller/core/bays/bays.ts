@@ -8,15 +8,25 @@ import type { AskClass, Demand } from '../placement/demand.ts';
 import { GpuStates } from '../placement/gpu-state.ts';
 import { type Placement, PlacementIndex } from '../placement/placement-index.ts';
 import type { PlacementPolicy } from '../placement/policy.ts';
-import { freeGpus, type Shape } from '../placement/shape.ts';
+import { freeGpus, freeMilli, type Shape } from '../placement/shape.ts';
 import { type AskVariant, variantsOf } from './ask-variants.ts';
 import { type Bay, baysOf, shapeOf } from './bay.ts';
 import { GpuKinds } from './gpu-kind.ts';
 import { isClosed, Pools } from './pools.ts';
 import { openMilli } from './standing.ts';
 
-/** @param capacity GPUs by pool. */
-export type PolicyMaker = (demand: Demand, capacity: readonly number[]) => PlacementPolicy;
+/** What a policy is made for. Only as exact as matters: it is made anew when this has changed enough. */
+export interface Outlook {
+  readonly demand: Demand;
+  /** GPUs by pool. */
+  readonly capacity: readonly number[];
+  /** How much of them is free, in GPUs. */
+  readonly free: readonly number[];
+  /** 0 where next to nothing ends, 1 where at least half as much ends as is submitted; in quarters. */
+  readonly turnover: number;
+}
+
+export type PolicyMaker = (outlook: Outlook) => PlacementPolicy;
 
 export interface Found {
   readonly bay: Bay;
@@ -24,8 +34,10 @@ export interface Found {
   readonly placement: Placement;
 }
 
-/** The demand is looked at anew when so many submissions came since, or their number has doubled. */
-const demandAgesAt = 2000;
+/** The outlook is looked at anew when so many submissions came since, or their number has doubled. */
+const outlookAgesAt = 500;
+/** A pool whose part in all that is free has changed by so much is another one for those who cannot go elsewhere. */
+const freeMovesAt = 0.05;
 /** A demand of which so much has moved to other asks is another one: the policy is made anew. */
 const demandMovesAt = 0.15;
 /** More asks than this are not remembered. */
@@ -57,12 +69,14 @@ export class Bays {
   #pools = new Pools();
   #bays: Bay[] = [];
   #seats = new Map<NodeName, Seat>();
+  /** While the index is made. */
+  #shapes: readonly Shape[] = [];
   #index: PlacementIndex | undefined;
   #uncut: UncutStates = new Map();
   #variants = new Map<string, readonly AskVariant[]>();
   #perModel = false;
-  #demandLookedAt = 0;
-  #parts: ReadonlyMap<string, number> = new Map();
+  #lookedAt = 0;
+  #basis: Basis | undefined;
 
   constructor(cluster: Cluster, makePolicy: PolicyMaker) {
     this.#cluster = cluster;
@@ -81,10 +95,22 @@ export class Bays {
 
   /** Takes in what has changed. To be called before the others are. */
   refresh(): void {
-    const { asked } = this.#cluster;
     if (this.#index === undefined) this.#build();
     else if (this.#changed.size > 0) this.#update(this.#index);
-    if (asked.total - this.#demandLookedAt >= Math.min(demandAgesAt, Math.max(16, this.#demandLookedAt))) this.#lookAtDemand();
+  }
+
+  /** Lets the policy know what has become of the demand. Not while something is tried, which is no news. */
+  lookAround(): void {
+    const { asked, isTrying } = this.#cluster;
+    this.refresh();
+    if (isTrying) return;
+    const isOld = asked.total - this.#lookedAt >= Math.min(outlookAgesAt, Math.max(16, this.#lookedAt));
+    if (this.#basis?.isOfTrial !== true && this.#basis?.pools === this.#pools && !isOld) return;
+    this.#lookedAt = asked.total;
+    const basis = this.#basisNow();
+    if (this.#basis !== undefined && !isNews(this.#basis, basis)) return;
+    this.#basis = basis;
+    this.#index?.usePolicy(this.#policy());
   }
 
   /** The ways to meet an ask; none where no bay ever could. */
@@ -185,7 +211,10 @@ export class Bays {
       }
     }
     this.#uncut = this.#uncutStates();
+    this.#shapes = shapes;
+    if (this.#basis === undefined || !cluster.isTrying) this.#basis = this.#basisNow();
     this.#index = new PlacementIndex(shapes, this.#policy(), { states: this.#states, uncut: this.#uncut });
+    this.#shapes = [];
   }
 
   #update(index: PlacementIndex): void {
@@ -233,23 +262,60 @@ export class Bays {
     return uncut;
   }
 
-  /** Scores stay as they are while what is asked for does. */
-  #lookAtDemand(): void {
-    this.#demandLookedAt = this.#cluster.asked.total;
-    const moved = movedBetween(this.#parts, this.#cluster.asked.parts());
-    if (moved > demandMovesAt) this.#index?.usePolicy(this.#policy());
+  /** As the cluster is now. */
+  #basisNow(): Basis {
+    const { asked, isTrying } = this.#cluster;
+    this.#lookedAt = asked.total;
+    const capacity = new Map<string, number>();
+    const free = new Map<string, number>();
+    for (const { bays, pools, rank } of this.#seats.values())
+      for (const [at, pool] of pools.entries()) {
+        const key = this.#pools.keyOf(pool);
+        const shape = this.#shapes[rank + at] ?? this.shapeAt(rank + at);
+        capacity.set(key, (capacity.get(key) ?? 0) + (bays[at]?.gpus.length ?? 0));
+        free.set(key, (free.get(key) ?? 0) + (shape === undefined ? 0 : freeMilli(shape.gpus) / 1000));
+      }
+    return { parts: asked.parts(), capacity, free, turnover: asked.turnover, pools: this.#pools, isOfTrial: isTrying };
   }
 
   #policy(): PlacementPolicy {
-    const { asked } = this.#cluster;
-    const parts = asked.parts();
-    this.#demandLookedAt = asked.total;
-    this.#parts = new Map(parts.map(({ key, part }) => [key, part]));
-    const capacity = new Array<number>(this.#pools.count).fill(0);
-    for (const { bays, pools } of this.#seats.values())
-      for (const [at, pool] of pools.entries()) capacity[pool] = (capacity[pool] ?? 0) + (bays[at]?.gpus.length ?? 0);
-    return this.#makePolicy(demandOf(parts, this.#pools), capacity);
+    const basis = this.#basis ?? this.#basisNow();
+    const { parts, turnover } = basis;
+    const byPool = (amounts: ReadonlyMap<string, number>): readonly number[] =>
+      Array.from({ length: this.#pools.count }, (_, pool) => amounts.get(this.#pools.keyOf(pool)) ?? 0);
+    return this.#makePolicy({ demand: demandOf(parts, this.#pools), capacity: byPool(basis.capacity), free: byPool(basis.free), turnover });
   }
+}
+
+/** What an outlook is made of, without numbers that only hold for a while. */
+interface Basis {
+  readonly parts: readonly AskPart[];
+  /** GPUs by the key of their pool. */
+  readonly capacity: ReadonlyMap<string, number>;
+  readonly free: ReadonlyMap<string, number>;
+  readonly turnover: number;
+  readonly pools: Pools;
+  readonly isOfTrial: boolean;
+}
+
+/** Scores stay as they are while nothing has changed enough. */
+function isNews(before: Basis, now: Basis): boolean {
+  if (before.isOfTrial || before.pools !== now.pools || before.turnover !== now.turnover) return true;
+  if (movedBetween(before.parts, now.parts) > demandMovesAt) return true;
+  // Where what is free lies is no matter where every ask could go everywhere.
+  const isChoosy = now.parts.some(({ facts }) => facts.model !== undefined || facts.nodeLabels !== undefined);
+  return isChoosy && farthest(before.free, now.free) > freeMovesAt;
+}
+
+function farthest(before: ReadonlyMap<string, number>, now: ReadonlyMap<string, number>): number {
+  const sum = (amounts: ReadonlyMap<string, number>): number =>
+    Math.max(
+      1,
+      [...amounts.values()].reduce((total, gpus) => total + gpus, 0),
+    );
+  const earlier = sum(before);
+  const later = sum(now);
+  return Math.max(0, ...[...now].map(([key, gpus]) => Math.abs(gpus / later - (before.get(key) ?? 0) / earlier)));
 }
 
 function isBetter(variant: AskVariant, { score, node }: Placement, { variant: other, placement }: Found): boolean {
@@ -276,6 +342,7 @@ function demandOf(parts: readonly AskPart[], pools: Pools): Demand {
 }
 
 /** How much of all asks is for something else now, 0 to 1. */
-function movedBetween(before: ReadonlyMap<string, number>, now: readonly AskPart[]): number {
-  return now.reduce((sum, { key, part }) => sum + Math.max(0, part - (before.get(key) ?? 0)), 0);
+function movedBetween(before: readonly AskPart[], now: readonly AskPart[]): number {
+  const earlier = new Map(before.map(({ key, part }) => [key, part]));
+  return now.reduce((sum, { key, part }) => sum + Math.max(0, part - (earlier.get(key) ?? 0)), 0);
 }

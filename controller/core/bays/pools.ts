@@ -16,6 +16,8 @@ export interface Pool {
 /** Numbers pools. 0 is of the nodes that take nothing now: no ask may go there. */
 export class Pools {
   readonly #pools: (Pool | undefined)[] = [undefined];
+  /** What names a pool also when it is numbered anew. */
+  readonly #keys: string[] = [''];
   readonly #ids = new Map<string, number>();
   readonly #kinds = new Map<GpuKind, number>();
 
@@ -25,6 +27,10 @@ export class Pools {
 
   at(id: number): Pool | undefined {
     return this.#pools[id];
+  }
+
+  keyOf(id: number): string {
+    return this.#keys[id] ?? '';
   }
 
   /** @param labelKeys ascending. */
@@ -40,6 +46,8 @@ export class Pools {
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
     this.#ids.set(key, this.#pools.length);
+    const { model, memoryMiB } = kind ?? {};
+    this.#keys.push(JSON.stringify([model ?? null, memoryMiB ?? null, kind?.grid?.profiles.length ?? 0, taints, labels]));
     return this.#pools.push({ kind, taints, labels: new Map(labels) }) - 1;
   }
 }

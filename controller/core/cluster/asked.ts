@@ -70,11 +70,17 @@ const halfLife = 4000;
 /** What is left of one that is not worth looking at any more. */
 const partMin = 1e-6;
 
+/** Of so many submissions back one counts half when it is asked whether what is there makes room for what comes. */
+const turnoverHalfLife = 700;
+/** Until there were as many submissions as this, little is made of an end. */
+const doubt = 100;
+
 /** What was asked for lately: the demand that placement keeps room for. */
 export class Asked {
   readonly #counts = new Map<string, Count>();
   /** Submissions counted. */
   total = 0;
+  #ends = { weight: 0, at: 0 };
 
   /** Counts one more submission; the answer takes it back. */
   add(ask: Parameters<typeof askFacts>[0]): () => void {
@@ -88,6 +94,26 @@ export class Asked {
       if (before === undefined) this.#counts.delete(key);
       else this.#counts.set(key, before);
     };
+  }
+
+  /** Counts what ended and gave back GPUs; the answer takes it back. */
+  end(): () => void {
+    const before = this.#ends;
+    this.#ends = { weight: 1 + this.#endsNow(), at: this.total };
+    return () => {
+      this.#ends = before;
+    };
+  }
+
+  /** 0 where next to nothing ends, 1 where at least half as much ends as is submitted; in quarters. */
+  get turnover(): number {
+    const submissions = (1 - 2 ** (-this.total / turnoverHalfLife)) / (1 - 2 ** (-1 / turnoverHalfLife));
+    const exact = (2 * this.#endsNow()) / Math.max(submissions, doubt);
+    return Math.round(4 * Math.min(1, exact)) / 4;
+  }
+
+  #endsNow(): number {
+    return this.#ends.weight * 2 ** ((this.#ends.at - this.total) / turnoverHalfLife);
   }
 
   /** Each ask with its part of all, 0 to 1. */

@@ -53,6 +53,7 @@ export class Cluster {
   readonly #usedByWorkspace = new Map<WorkspaceName, SliceUnits>();
   readonly #uses = new Map<NodeName, NodeUse>();
   readonly #trail: (() => void)[] = [];
+  #trials = 0;
   readonly #borrowed = new Set<AllocationId>();
   readonly #allocationWatchers: ((allocation: AllocationRecord, sign: 1 | -1) => void)[] = [];
   readonly #watchers: ((node: NodeName) => void)[] = [];
@@ -86,13 +87,20 @@ export class Cluster {
     this.#trail.length = 0;
   }
 
+  /** Something is being tried: what the cluster shows may be undone. */
+  get isTrying(): boolean {
+    return this.#trials > 0;
+  }
+
   /** Runs `trial` and leaves the cluster as it was, whatever it did. */
   attempt<T>(trial: () => T): T {
     const mark = this.mark();
     const revision = this.revision;
+    this.#trials += 1;
     try {
       return trial();
     } finally {
+      this.#trials -= 1;
       this.undoTo(mark);
       this.revision = revision;
     }
@@ -282,10 +290,19 @@ export class Cluster {
 
   #setAllocation(id: AllocationId, next: AllocationRecord | undefined): () => void {
     const before = this.allocations.get(id);
+    this.#putAllocation(id, next);
+    const unend = next === undefined && (before?.devices.length ?? 0) > 0 ? this.asked.end() : undefined;
+    return () => {
+      this.#putAllocation(id, before);
+      unend?.();
+    };
+  }
+
+  #putAllocation(id: AllocationId, next: AllocationRecord | undefined): void {
+    const before = this.allocations.get(id);
     if (before !== undefined) this.#index(before, false);
     set(this.allocations, id, next);
     if (next !== undefined) this.#index(next, true);
-    return () => void this.#setAllocation(id, before);
   }
 
   #index(record: AllocationRecord, add: boolean): void {

@@ -21,6 +21,7 @@ const reservationsTriedMax = 3;
  * first in every round, so what it needs is never given to others while it fits (I7).
  */
 export function decide(cluster: Cluster, deps: RoundDeps, scheduler: Scheduler = schedulerOf(cluster)): Decision {
+  scheduler.lookAround();
   return cluster.attempt(() => {
     const look = new Look(scheduler, deps);
     const units = unitsOf(cluster, cluster.queue());

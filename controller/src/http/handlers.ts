@@ -4,7 +4,7 @@ import type { RouteName, routes } from '@astrago/api';
 import { parseNodeName, parseWorkspaceName } from '@astrago/shared/domain/ids';
 import type { z } from 'zod';
 import { hasEnded, type WorkloadRecord } from '#core/cluster/records';
-import { explain } from '#core/scheduling/explain';
+import { explain } from '#core/explain/explain';
 import { putWorkspace, setCordon } from '../app/commands/govern.ts';
 import { previewLayout, setLayout } from '../app/commands/set-layout.ts';
 import { stop } from '../app/commands/stop.ts';

@@ -1,0 +1,112 @@
+// Which running work would have to be gone for a waiting workload, or a whole gang, to have room: found node by node from
+// what is held, without trying it on the cluster.
+
+import { NodeUse } from '../cluster/node-use.ts';
+import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
+import { modelFits } from '../scheduling/gpu-view.ts';
+import { type NodeView, nodeViews, viewNode } from './node-view.ts';
+import { smallestSet } from './smallest-set.ts';
+import { placesOn, type Trial } from './trial.ts';
+
+export interface Costs {
+  /** Of letting one go; infinite where that is not to be thought of. */
+  of(allocation: AllocationRecord): number;
+  /** Of letting all of a set go, from the costs of each. */
+  together(costs: readonly number[]): number;
+}
+
+/** What gives a node one more place. */
+interface Offer {
+  readonly view: NodeView;
+  /** Places of the node that were taken already. */
+  readonly places: number;
+  readonly gone: readonly AllocationRecord[];
+  /** Of all that is gone; a lower bound while the offer is not worked out. */
+  readonly cost: number;
+  readonly workedOut: boolean;
+}
+
+/** So many nodes are looked into; the cheapest come first, so the others hardly matter. */
+const lookedIntoMax = 96;
+
+/** The cheapest allocations without which there are places enough; `undefined` where there are none. */
+export function cheapestToFree(trial: Trial, costs: Costs): readonly AllocationRecord[] | undefined {
+  const { least, workload } = trial;
+  const offers: Offer[] = [];
+  let places = 0;
+  for (const view of nodeViews(trial.cluster)) {
+    const own = placesOn(view, workload);
+    places += own;
+    if (places >= least) return [];
+    const bound = lowerBound(trial, view, costs);
+    if (Number.isFinite(bound)) offers.push({ view, places: own, gone: [], cost: bound, workedOut: false });
+  }
+  let lookedInto = 0;
+  const gone: AllocationRecord[] = [];
+  while (places < least) {
+    const best = offers.reduce<Offer | undefined>((least, one) => (least === undefined || one.cost < least.cost ? one : least), undefined);
+    if (best === undefined) return undefined;
+    offers.splice(offers.indexOf(best), 1);
+    if (best.workedOut) {
+      gone.push(...best.gone);
+      places += 1;
+      offers.push({ ...best, places: best.places + 1, workedOut: false });
+      continue;
+    }
+    lookedInto += 1;
+    if (lookedInto > lookedIntoMax + least) return undefined;
+    const offer = workOut(trial, best, gone, costs);
+    if (offer !== undefined) offers.push(offer);
+  }
+  return gone;
+}
+
+/** No set on the node costs less. */
+function lowerBound({ cluster, workload: { ask, model } }: Trial, view: NodeView, costs: Costs): number {
+  if (view.closed !== undefined) return Number.POSITIVE_INFINITY;
+  const held = cluster.allocationsOnNode(view.node.name);
+  const cheapest = held.reduce((least, allocation) => Math.min(least, costs.of(allocation)), Number.POSITIVE_INFINITY);
+  if (ask.kind === 'none') return cheapest;
+  const groups = view.groups.filter((group) => modelFits(group.model, model));
+  if (groups.length === 0) return Number.POSITIVE_INFINITY;
+  if (ask.kind !== 'whole' || ask.count === 1) return cheapest;
+  const byGpu = new Map<string, number>();
+  for (const allocation of held) {
+    const cost = costs.of(allocation);
+    for (const { gpu } of allocation.devices) byGpu.set(gpu, Math.max(byGpu.get(gpu) ?? 0, cost));
+  }
+  // So many GPUs have to be free of all that holds them.
+  const bounds = groups.map(({ views }) => {
+    const each = views.map(({ gpu }) => byGpu.get(gpu.uuid) ?? 0).sort((a, b) => a - b);
+    return each[ask.count - 1] ?? Number.POSITIVE_INFINITY;
+  });
+  return Math.max(cheapest, Math.min(...bounds));
+}
+
+function workOut(trial: Trial, offer: Offer, goneBefore: readonly AllocationRecord[], costs: Costs): Offer | undefined {
+  const { cluster, workload } = trial;
+  const { view, places } = offer;
+  const here = cluster.allocationsOnNode(view.node.name).filter((one) => !goneBefore.includes(one) && Number.isFinite(costs.of(one)));
+  const before = goneBefore.filter(({ node }) => node === view.node.name);
+  const isEnough = (some: readonly AllocationRecord[]): boolean => {
+    const gone = new Set([...before, ...some]);
+    const left = cluster.allocationsOnNode(view.node.name).filter((one) => !gone.has(one));
+    return placesWith(trial, view, left, workload) > places;
+  };
+  const byCost = [...here].sort((a, b) => costs.of(a) - costs.of(b) || b.units.memory - a.units.memory || (a.id < b.id ? -1 : 1));
+  const bySize = [...here].sort((a, b) => b.units.memory - a.units.memory || costs.of(a) - costs.of(b) || (a.id < b.id ? -1 : 1));
+  let best: { readonly set: readonly AllocationRecord[]; readonly cost: number } | undefined;
+  for (const order of [byCost, bySize]) {
+    const set = smallestSet(order, isEnough);
+    if (set === undefined) continue;
+    const cost = costs.together(set.map((one) => costs.of(one)));
+    if (best === undefined || cost < best.cost) best = { set, cost };
+  }
+  return best === undefined ? undefined : { ...offer, gone: best.set, cost: best.cost, workedOut: true };
+}
+
+function placesWith({ cluster }: Trial, view: NodeView, left: readonly AllocationRecord[], workload: WorkloadRecord): number {
+  const use = new NodeUse();
+  for (const allocation of left) use.add(allocation);
+  return placesOn(viewNode(cluster, view.node, use), workload);
+}

@@ -8,6 +8,7 @@ import { cpuMilli, environmentVariable, memoryMiB, wholeNumber } from './parse/o
 import { addClusterCommands } from './program-cluster.ts';
 import { addPartitionCommands } from './program-partition.ts';
 import { addReplayCommand } from './program-replay.ts';
+import { addSnapshotCommands } from './program-snapshot.ts';
 
 export interface GlobalOptions {
   readonly url?: string;
@@ -41,6 +42,7 @@ export function createProgram(action: Action): Command {
   addPartitionCommands(program, action);
   addAdminCommands(program, action);
   addReplayCommand(program, action);
+  addSnapshotCommands(program, action);
   program
     .command('version')
     .description('version of this program')
@@ -92,9 +94,15 @@ function addWorkloadCommands(program: Command, action: Action): void {
     .action((name: string, command: readonly string[], options) =>
       action(async (context) => (await import('./commands/submit.ts')).submit(context, { ...options, name, command })),
     );
+  program
+    .command('why')
+    .argument('<name>', 'name or id')
+    .description('why a workload waits, counted, and what would make it fit')
+    .option('--trace', 'the nodes that could take it, with scores, and why the others do not')
+    .option(...inWorkspace)
+    .action((name: string, options) => action(async (context) => (await import('./commands/why.ts')).why(context, { ...options, name })));
   for (const [verb, description] of [
     ['describe', 'everything about one workload'],
-    ['why', 'why a workload waits, counted, and what would make it fit'],
     ['stop', 'stop a workload, or cancel one that waits'],
   ] as const) {
     program
@@ -106,7 +114,6 @@ function addWorkloadCommands(program: Command, action: Action): void {
         action(async (context) => {
           const input = { ...options, name };
           if (verb === 'describe') return (await import('./commands/describe.ts')).describe(context, input);
-          if (verb === 'why') return (await import('./commands/why.ts')).why(context, input);
           return (await import('./commands/stop.ts')).stop(context, input);
         }),
       );

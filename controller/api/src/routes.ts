@@ -9,6 +9,7 @@ import {
   PutWorkspace,
   phases,
   SetLayout,
+  Snapshot,
   SubmitWorkload,
   Why,
   Workload,
@@ -77,7 +78,7 @@ export const routes = {
     path: '/api/v1/workloads/{workload}/why',
     summary: 'Why it waits and what would help',
     params: workloadPath,
-    query: workspaceQuery,
+    query: z.object({ ...workspaceQuery.shape, trace: flag }),
     response: Why,
   },
   stopWorkload: {
@@ -105,6 +106,12 @@ export const routes = {
     params: z.object({ workspace: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/) }),
     body: PutWorkspace,
     response: Workspace,
+  },
+  getSnapshot: {
+    method: 'GET',
+    path: '/api/v1/snapshot',
+    summary: 'All that the next decision depends on, to make it again elsewhere',
+    response: Snapshot,
   },
   auditInvariants: { method: 'GET', path: '/api/v1/audit/invariants', summary: 'Check every invariant now', response: InvariantAudit },
 } as const satisfies Record<string, Route>;

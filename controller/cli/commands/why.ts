@@ -1,10 +1,19 @@
+import type { Remedy, Why } from '@astrago/api';
 import { answer, type CommandContext } from '../context.ts';
+import { humanClock } from '../show/human-time.ts';
 import { table } from '../show/table.ts';
 import type { NamedInput } from './describe.ts';
 
-export async function why(context: CommandContext, input: NamedInput): Promise<void> {
+export interface WhyInput extends NamedInput {
+  readonly trace?: boolean;
+}
+
+export async function why(context: CommandContext, input: WhyInput): Promise<void> {
   const client = await context.connect();
-  const told = await client.whyWorkload({ params: { workload: input.name }, query: { workspace: input.workspace } });
+  const told = await client.whyWorkload({
+    params: { workload: input.name },
+    query: { workspace: input.workspace, trace: input.trace === true ? 'true' : 'false' },
+  });
   answer(context, told, () => {
     const parts = [told.sentence];
     if (told.counts.length > 0)
@@ -14,7 +23,48 @@ export async function why(context: CommandContext, input: NamedInput): Promise<v
           told.counts.map((entry) => [entry.count, entry.reason, entry.text]),
         ),
       );
-    if (told.remedies.length > 0) parts.push(['It fits after:', ...told.remedies.map((remedy) => `  - ${remedy.text}`)].join('\n'));
+    if (told.remedies.length > 0)
+      parts.push([`${told.workload}`, ...told.remedies.map((remedy) => `  - ${remedyText(remedy)}`)].join('\n'));
+    if (told.trace !== undefined) parts.push(...traceText(told.trace));
     return parts.join('\n\n');
   });
+}
+
+/** Times in the zone of the reader, and the command that does it, where one does. */
+function remedyText(remedy: Remedy): string {
+  const command = commandFor(remedy);
+  const text = remedy.kind === 'wait-ends' ? remedy.text.replace(/\(\d\d:\d\d UTC\)/, `(${humanClock(remedy.atMs)})`) : remedy.text;
+  return command === undefined ? text : `${text}: ${command}`;
+}
+
+function commandFor(remedy: Remedy): string | undefined {
+  switch (remedy.kind) {
+    case 'uncordon':
+      return remedy.nodes.length === 1 ? `astrago uncordon ${remedy.nodes[0]}` : undefined;
+    case 'repartition': {
+      const [gpu, ...more] = remedy.gpus;
+      return gpu === undefined || more.length > 0 ? undefined : `astrago partition ${gpu.node}/${gpu.index} --layout ${gpu.layout}`;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function traceText({ candidates, rejected, candidateNodes, rejectedNodes }: NonNullable<Why['trace']>): readonly string[] {
+  const parts = [`${candidateNodes} nodes could take it, ${rejectedNodes} could not; places only, without limits and the queue.`];
+  if (candidates.length > 0)
+    parts.push(
+      table(
+        ['CANDIDATE', 'TIER', 'SCORE', 'GPUS', 'ORDERED FIRST'],
+        candidates.map((one) => [one.node, one.tier, one.score, one.devices.join(', '), one.layouts.join('; ')]),
+      ),
+    );
+  if (rejected.length > 0)
+    parts.push(
+      table(
+        ['REJECTED', 'REASON', 'COUNTS'],
+        rejected.map((one) => [one.node, one.reason, one.counts.map(({ reason, count }) => `${count} ${reason}`).join(', ')]),
+      ),
+    );
+  return parts;
 }

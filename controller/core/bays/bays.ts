@@ -31,8 +31,8 @@ const demandAgesAt = 2000;
 export class Bays {
   readonly #cluster: Cluster;
   readonly #makePolicy: PolicyMaker;
-  readonly #kinds = new GpuKinds();
-  readonly #states = new GpuStates();
+  #kinds = new GpuKinds();
+  #states = new GpuStates();
   readonly #changed = new Set<NodeName>();
   /** Label keys that some ask has insisted on. */
   readonly #labelKeys = new Set<string>();
@@ -60,6 +60,18 @@ export class Bays {
     const isDemandOld = asked.total - this.#demandAt >= Math.min(demandAgesAt, Math.max(16, this.#demandAt));
     if (this.#index === undefined || isDemandOld) this.#build();
     else if (this.#changed.size > 0) this.#update(this.#index);
+  }
+
+  /**
+   * Drops all that was derived, with what it kept of earlier times: the demand as of then, numbers in the order in which
+   * things came up. What is decided next is what a controller that has just started would decide.
+   */
+  forget(): void {
+    this.#index = undefined;
+    this.#kinds = new GpuKinds();
+    this.#states = new GpuStates();
+    this.#labelKeys.clear();
+    this.#perModel = false;
   }
 
   /** The ways to meet an ask; none where no bay ever could. */
@@ -111,6 +123,7 @@ export class Bays {
 
   /** All bays, in the fixed order. */
   all(): readonly Bay[] {
+    this.refresh();
     return this.#bays;
   }
 

@@ -41,7 +41,7 @@ function sorted(labels: Constraints['nodeLabels']): readonly (readonly [string, 
   return Object.entries(labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-interface Count {
+export interface AskedCount {
   readonly facts: AskFacts;
   /** As of the submission with this number. */
   readonly weight: number;
@@ -55,7 +55,7 @@ const partMin = 1e-6;
 
 /** What was asked for lately: the demand that placement keeps room for. */
 export class Asked {
-  readonly #counts = new Map<string, Count>();
+  readonly #counts = new Map<string, AskedCount>();
   /** Submissions counted. */
   total = 0;
 
@@ -79,7 +79,18 @@ export class Asked {
     return weighed.map(({ facts, weight }) => ({ facts, part: weight / sum })).filter(({ part }) => part > partMin);
   }
 
-  #weightNow({ weight, at }: Count): number {
+  /** All that is counted, to be counted again elsewhere with {@link restore}. */
+  counts(): readonly AskedCount[] {
+    return [...this.#counts.values()];
+  }
+
+  restore(total: number, counts: readonly AskedCount[]): void {
+    this.total = total;
+    this.#counts.clear();
+    for (const count of counts) this.#counts.set(askKey(count.facts), count);
+  }
+
+  #weightNow({ weight, at }: AskedCount): number {
     return weight * 2 ** ((at - this.total) / halfLife);
   }
 }

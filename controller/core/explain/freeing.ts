@@ -27,10 +27,11 @@ interface Offer {
 }
 
 /** So many nodes are looked into; the cheapest come first, so the others hardly matter. */
-const lookedIntoMax = 96;
+const lookedIntoMax = 48;
 
 /** The cheapest allocations without which there are places enough; `undefined` where there are none. */
-export function cheapestToFree(trial: Trial, costs: Costs): readonly AllocationRecord[] | undefined {
+export function cheapestToFree(trial: Trial, given: Costs): readonly AllocationRecord[] | undefined {
+  const costs = remembering(given);
   const { least, workload } = trial;
   const offers: Offer[] = [];
   let places = 0;
@@ -54,33 +55,47 @@ export function cheapestToFree(trial: Trial, costs: Costs): readonly AllocationR
       continue;
     }
     lookedInto += 1;
-    if (lookedInto > lookedIntoMax + least) return undefined;
+    if (lookedInto > lookedIntoMax + least) continue;
     const offer = workOut(trial, best, gone, costs);
     if (offer !== undefined) offers.push(offer);
   }
   return gone;
 }
 
+/** Each is asked for once. */
+function remembering({ of, together }: Costs): Costs {
+  const known = new Map<AllocationRecord, number>();
+  return {
+    of: (allocation) => {
+      let cost = known.get(allocation);
+      if (cost === undefined) {
+        cost = of(allocation);
+        known.set(allocation, cost);
+      }
+      return cost;
+    },
+    together,
+  };
+}
+
 /** No set on the node costs less. */
 function lowerBound({ cluster, workload: { ask, model } }: Trial, view: NodeView, costs: Costs): number {
   if (view.closed !== undefined) return Number.POSITIVE_INFINITY;
   const held = cluster.allocationsOnNode(view.node.name);
-  const cheapest = held.reduce((least, allocation) => Math.min(least, costs.of(allocation)), Number.POSITIVE_INFINITY);
+  const each = held.map((allocation) => costs.of(allocation)).sort((a, b) => a - b);
+  const [cheapest = Number.POSITIVE_INFINITY] = each;
   if (ask.kind === 'none') return cheapest;
-  const groups = view.groups.filter((group) => modelFits(group.model, model));
-  if (groups.length === 0) return Number.POSITIVE_INFINITY;
-  if (ask.kind !== 'whole' || ask.count === 1) return cheapest;
-  const byGpu = new Map<string, number>();
-  for (const allocation of held) {
-    const cost = costs.of(allocation);
-    for (const { gpu } of allocation.devices) byGpu.set(gpu, Math.max(byGpu.get(gpu) ?? 0, cost));
-  }
-  // So many GPUs have to be free of all that holds them.
-  const bounds = groups.map(({ views }) => {
-    const each = views.map(({ gpu }) => byGpu.get(gpu.uuid) ?? 0).sort((a, b) => a - b);
-    return each[ask.count - 1] ?? Number.POSITIVE_INFINITY;
-  });
-  return Math.max(cheapest, Math.min(...bounds));
+  const sizes = view.groups.filter((group) => modelFits(group.model, model)).map(({ views }) => views.length);
+  const wanted = ask.kind === 'whole' ? ask.count : 1;
+  if (Math.max(0, ...sizes) < wanted) return Number.POSITIVE_INFINITY;
+  if (wanted === 1) return cheapest;
+  // The fewest that could hold so many GPUs, at the lowest costs there are.
+  const sum = sizes.reduce((all, size) => all + size, 0);
+  const devices = held.map((allocation) => allocation.devices.length).sort((a, b) => b - a);
+  const free = sum - devices.reduce((all, count) => all + count, 0);
+  let few = 0;
+  for (let have = Math.max(0, free); have < wanted && few < devices.length; few += 1) have += devices[few] ?? 0;
+  return costs.together(each.slice(0, Math.max(1, few)));
 }
 
 function workOut(trial: Trial, offer: Offer, goneBefore: readonly AllocationRecord[], costs: Costs): Offer | undefined {

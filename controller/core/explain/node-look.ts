@@ -28,11 +28,19 @@ export function lookAtNode(view: NodeView, ask: Ask, count: Count): number {
   let places = 0;
   for (const { model, views } of view.groups) {
     // What no change of the node's state would mend is told first.
-    if (!modelFits(model, ask.model)) count('NoSuchModel', views.length);
+    const never = modelFits(model, ask.model) ? neverOn(views, ask.ask) : 'NoSuchModel';
+    if (never !== undefined) count(never, views.length);
     else if (refusal !== undefined) count(refusal, views.length);
     else places += lookAtGroup(views, ask.ask, count);
   }
   return places === 0 ? 0 : Math.min(places, copies(view, ask));
+}
+
+/** What keeps the ask off these GPUs for good. */
+function neverOn(views: readonly GpuView[], ask: Exclude<GpuAsk, { kind: 'none' }>): WaitingReason | undefined {
+  if (ask.kind === 'whole') return views.length < ask.count ? 'TooFewGpusOnNode' : undefined;
+  if (ask.kind === 'share') return undefined;
+  return views.every(({ grid }) => profilesFor(grid, ask).length === 0) ? 'NoSuchProfileOnModel' : undefined;
 }
 
 /** So many have the CPU and memory. */
@@ -73,7 +81,7 @@ function lookForWhole(views: readonly GpuView[], wanted: number, count: Count): 
     const reason = wholeRefusal(view);
     if (reason !== undefined) count(reason, 1);
   }
-  if (free > 0) count(views.length < wanted ? 'TooFewGpusOnNode' : 'WaitingForSlots', free);
+  if (free > 0) count('WaitingForSlots', free);
   return 0;
 }
 

@@ -34,14 +34,19 @@ function endedText({ name, phase, endReason, detail, exitCode, node, eviction }:
   const code = exitCode === undefined || exitCode === 0 ? '' : ` (exit code ${exitCode})`;
   const more = detail === undefined || detail === `exit code ${exitCode}` ? '' : `: ${detail}`;
   const where = node === undefined ? '' : ` on ${node}`;
-  const before = eviction === undefined ? '' : ` It had been stopped ${eviction.count === 1 ? 'once' : `${eviction.count} times`} to make room for others.`;
-  return `${name} has ${phase}${where}${why}${code}${more}.${before}`;
+  const before =
+    eviction === undefined
+      ? ''
+      : ` It had been stopped ${eviction.count === 1 ? 'once' : `${eviction.count} times`} to make room for others.`;
+  return `${name} has ${phase === 'cancelled' ? 'been cancelled' : phase}${where}${why}${code}${more}.${before}`;
 }
 
 /** `n1 (GPU 0, 3g.40gb@4)`. */
 function placeText(cluster: Cluster, { node, devices }: WorkloadRecord): string {
   if (node === undefined) return 'its node';
   if (devices.length === 0) return node;
-  const bySlice = devices.map(({ gpu, slice }) => `${cluster.gpu(gpu)?.index ?? gpu}${slice === undefined ? '' : ` ${formatSlice(slice)}`}`);
+  const bySlice = devices.map(
+    ({ gpu, slice }) => `${cluster.gpu(gpu)?.index ?? gpu}${slice === undefined ? '' : ` ${formatSlice(slice)}`}`,
+  );
   return `${node} (${devices.length === 1 ? 'GPU' : 'GPUs'} ${listed(bySlice, 'and')})`;
 }

@@ -46,7 +46,11 @@ export interface TraceBounds {
 }
 
 /** Quotas and the queue are left out: this is about places. The ask may be of work that nobody has submitted. */
-export function traceOf(cluster: Cluster, ask: Ask, { candidatesMax, rejectedMax }: TraceBounds = { candidatesMax: 10, rejectedMax: 20 }): Trace {
+export function traceOf(
+  cluster: Cluster,
+  ask: Ask,
+  { candidatesMax, rejectedMax }: TraceBounds = { candidatesMax: 10, rejectedMax: 20 },
+): Trace {
   let candidateNodes = 0;
   const rejected: TraceRejection[] = [];
   let rejectedNodes = 0;

@@ -131,6 +131,21 @@ describe('decide', () => {
     expect(waiting.map(({ obstacle }) => obstacle)).toEqual(['limit', 'limit']);
   });
 
+  it('finds the places of a gang that is to stay together at the very first look', () => {
+    const cluster = mixedCluster();
+    const gang = { name: 'g', least: 2, members: 2 };
+    const together = [{ level: 'node', required: true }];
+    submit(
+      cluster,
+      [1, 2].map((sequence) => sampleWorkload(sequence, slice('1g.10gb'), { gang, constraints: { together } })),
+    );
+
+    const { binds } = round(cluster);
+
+    expect(new Set(binds.map(({ placement }) => placement.node)).size).toBe(1);
+    expect(binds).toHaveLength(2);
+  });
+
   it('leaves the cluster bit for bit as it was and gives the same answer again', () => {
     fc.assert(
       fc.property(work, (items) => {

@@ -3,8 +3,7 @@
 import type { RouteName, routes } from '@astrago/api';
 import { parseNodeName, parseWorkspaceName } from '@astrago/shared/domain/ids';
 import type { z } from 'zod';
-import { hasEnded, type WorkloadRecord } from '#core/cluster/records';
-import { explain } from '#core/explain/explain';
+import type { WorkloadRecord } from '#core/cluster/records';
 import { putWorkspace, setCordon } from '../app/commands/govern.ts';
 import { previewLayout, setLayout } from '../app/commands/set-layout.ts';
 import { stop } from '../app/commands/stop.ts';
@@ -12,7 +11,9 @@ import { submit } from '../app/commands/submit.ts';
 import type { Controller } from '../app/controller.ts';
 import type { Store } from '../app/ports.ts';
 import { Refusal } from '../app/refusal.ts';
+import { takeSnapshot } from '../app/take-snapshot.ts';
 import { findGpu, gpuView, nodeView, planView, workloadView, workspaceView } from '../app/views.ts';
+import { whyView } from '../app/why-view.ts';
 import { decodeCursor, encodeCursor, phasesOf } from './paging.ts';
 
 type Part<R, Key extends string> = R extends { readonly [K in Key]: infer S extends z.ZodType } ? z.output<S> : Record<never, never>;
@@ -129,22 +130,7 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       };
     },
     getWorkload: ({ params, query }) => view(findWorkload(store, params.workload, query.workspace)),
-    whyWorkload: ({ params, query }) => {
-      const record = findWorkload(store, params.workload, query.workspace);
-      const answer = explain(cluster, record.id, deps.nowMs());
-      if (answer !== undefined) {
-        const { sentence, reason, counts, remedies } = answer;
-        return { workload: record.name, phase: record.phase, sentence, reason, counts: [...counts], remedies: [...remedies] };
-      }
-      return {
-        workload: record.name,
-        phase: record.phase,
-        sentence: placedSentence(record),
-        reason: record.endReason,
-        counts: [],
-        remedies: [],
-      };
-    },
+    whyWorkload: ({ params, query }) => whyView(cluster, findWorkload(store, params.workload, query.workspace), deps.nowMs(), query.trace),
     stopWorkload: async ({ actor, params, query }) =>
       view(await stop({ journal, nowMs: deps.nowMs }, actor, findWorkload(store, params.workload, query.workspace))),
     listWorkspaces: () => ({
@@ -154,6 +140,10 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       const name = parseWorkspaceName(params.workspace);
       if (name === undefined) throw new Refusal('invalid-request', `${params.workspace} is not a workspace name`);
       return workspaceView(cluster, await putWorkspace(journal, actor, name, { compute: body.limit.compute, memory: body.limit.memory }));
+    },
+    getSnapshot: () => {
+      const saved = takeSnapshot(cluster, deps.nowMs());
+      return { ...saved, dropped: [...saved.dropped] };
     },
     auditInvariants: () => {
       const findings = controller.auditNow();
@@ -166,10 +156,4 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       };
     },
   };
-}
-
-function placedSentence(record: WorkloadRecord): string {
-  if (hasEnded(record.phase))
-    return `${record.name} has ${record.phase}${record.endReason === undefined ? '' : ` (${record.endReason})`}${record.detail === undefined ? '' : `: ${record.detail}`}.`;
-  return `${record.name} does not wait: it is ${record.phase} on ${record.node ?? 'its node'}.`;
 }

@@ -25,9 +25,9 @@ export function repartition(trial: Trial): readonly Candidate[] {
   const { cluster, workload } = trial;
   const found: Candidate[] = [];
   let left = nodeViews(cluster)
-    .filter(({ closed }) => closed === undefined)
+    .filter(({ closed, groups }) => closed === undefined && groups.some(({ views }) => views.some(isPinned)))
     .flatMap(({ groups }) => groups.flatMap(({ views }) => views))
-    .filter((view) => view.fixed === 'LayoutPinned' && !view.heldWhole && view.healthy)
+    .filter(isPinned)
     .slice(0, gpusMax)
     .flatMap((view) => recutFor(trial, view, workload.ask));
   while (found.length < setsMax) {
@@ -40,6 +40,10 @@ export function repartition(trial: Trial): readonly Candidate[] {
     left = left.filter((one) => !set.includes(one));
   }
   return found;
+}
+
+function isPinned({ fixed, heldWhole, healthy }: GpuView): boolean {
+  return fixed === 'LayoutPinned' && !heldWhole && healthy;
 }
 
 function orders(recuts: readonly Recut[]): Changes {

@@ -3,7 +3,7 @@ import { cheapestToFree } from '../freeing.ts';
 import type { Candidate } from '../remedy.ts';
 import { smallestSet } from '../smallest-set.ts';
 import { type Changes, endOf, fitsAfter, nameOf, startsAfter, type Trial } from '../trial.ts';
-import { listed, verb } from '../words.ts';
+import { listed, shortened, verb } from '../words.ts';
 
 /** More names than this are not told. */
 const namesMax = 8;
@@ -26,7 +26,7 @@ export function stop(trial: Trial): readonly Candidate[] {
 }
 
 function candidate(workloads: readonly string[], any: boolean, changes: Changes): Candidate {
-  const who = any ? `any one of ${listed(workloads, 'or')}` : listed(workloads, 'and');
+  const who = any ? `any one of ${listed(workloads, 'or')}` : shortened(workloads, namesMax);
   return { remedy: { kind: 'stop', workloads, any, text: `fits if ${who} ${any ? 'is' : verb(workloads, 'is', 'are')} stopped` }, changes };
 }
 

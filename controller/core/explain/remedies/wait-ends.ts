@@ -3,10 +3,12 @@ import { cheapestToFree } from '../freeing.ts';
 import type { Candidate } from '../remedy.ts';
 import { smallestSet } from '../smallest-set.ts';
 import { endOf, fitsAfter, nameOf, type Trial } from '../trial.ts';
-import { clockTime, duration, listed, verb } from '../words.ts';
+import { clockTime, duration, shortened, verb } from '../words.ts';
 
 /** Ends beyond so many are not looked at one after the other. */
 const endsMax = 512;
+/** More names are counted, not told. */
+const namesMax = 4;
 
 /** The earliest time at which, as far as running work has said how long it takes, there is room; none where it has not. */
 export function waitEnds(trial: Trial): readonly Candidate[] {
@@ -24,7 +26,7 @@ export function waitEnds(trial: Trial): readonly Candidate[] {
         kind: 'wait-ends',
         workloads: names,
         atMs,
-        text: `will fit when ${listed(names, 'and')} ${verb(names, 'ends', 'have ended')}, ${when}`,
+        text: `will fit when ${shortened(names, namesMax)} ${verb(names, 'ends', 'have ended')}, ${when}`,
       },
       changes: found.flatMap((allocation) => endOf(cluster, allocation)),
     },

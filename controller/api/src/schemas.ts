@@ -213,7 +213,7 @@ export const Remedy = z
         z.object({
           node: z.string(),
           gpu: z.int().optional().describe('Index; absent: the node as a whole.'),
-          conditions: z.array(z.string()),
+          conditions: z.array(z.string()).describe('None: the node does not answer.'),
         }),
       ),
       ...remedyText,
@@ -258,6 +258,7 @@ export const Why = z
     reason: z.string().optional().describe('The primary reason, from a closed list.'),
     counts: z.array(ReasonCount),
     lookedAt: z.object({ gpus: z.int(), nodes: z.int() }).optional().describe('Absent for work that does not wait.'),
+    before: z.int().optional().describe('So many queued workloads are looked at before it.'),
     gang: z
       .object({
         members: z.int(),

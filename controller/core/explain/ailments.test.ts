@@ -86,7 +86,7 @@ describe('a node with a condition', () => {
     const answer = explain(cluster, sampleWorkload(1, slice('1g.10gb')).id, 0);
     expect(answer?.reason).toBe('NodeUnhealthy');
     expect(answer?.sentence).toBe(
-      'w1 waits for a 1g.10gb slice: the node has a condition that keeps work away (1 node has disk-full: see its detail). Looked at 1 GPU, 1 of them so. It fits if a (disk-full: see its detail) is mended.',
+      'w1 waits for a 1g.10gb slice: the node has a condition that keeps work away (1 node has disk-full: see its detail). That is so for the 1 GPU looked at. It fits if a (disk-full: see its detail) is mended.',
     );
   });
 });

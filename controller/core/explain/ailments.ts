@@ -42,20 +42,21 @@ export interface Mending {
   readonly node: NodeName;
   /** Index of the GPU; absent: the node as a whole. */
   readonly gpu: number | undefined;
+  /** None of a node that does not answer. */
   readonly conditions: readonly ConditionKind[];
   /** `n1/0 (xid-needs-reset: reset it)`. */
   readonly text: string;
 }
 
 /**
- * One a node that ails as a whole, and one a GPU.
+ * One a node that ails as a whole or does not answer, and one a GPU.
  *
  * @param model that is asked for; other GPUs are left out.
  */
 export function mendable(cluster: Cluster, model: string | undefined): readonly Mending[] {
   return [...cluster.observed.values()].flatMap((node) => {
     const ofNode = node.conditions.map(({ kind }) => kind).filter(isInTheWay);
-    const whole = ofNode.length === 0 ? [] : [mending(node.name, undefined, ofNode)];
+    const whole = ofNode.length === 0 && node.state !== 'unreachable' ? [] : [mending(node.name, undefined, ofNode)];
     const single = node.gpus.flatMap(({ index, conditions, model: name }): readonly Mending[] => {
       const kinds = ailmentsOf(conditions);
       return kinds.length === 0 || !modelFits(name, model) ? [] : [mending(node.name, index, kinds)];
@@ -66,12 +67,13 @@ export function mendable(cluster: Cluster, model: string | undefined): readonly 
 
 function mending(node: NodeName, gpu: number | undefined, conditions: readonly ConditionKind[]): Mending {
   const what = gpu === undefined ? node : `${node}/${gpu}`;
+  if (conditions.length === 0) return { node, gpu, conditions, text: what };
   return { node, gpu, conditions, text: `${what} (${conditions.map((kind) => `${kind}: ${actionTextOf(kind)}`).join('; ')})` };
 }
 
 /** The node as it would be. */
 export function mended(node: ObservedNode, { gpu: index }: Mending): ObservedNode {
-  if (index === undefined) return { ...node, conditions: without(node.conditions) };
+  if (index === undefined) return { ...node, state: 'ready', conditions: without(node.conditions) };
   const gpus = node.gpus.map((gpu) => (gpu.index === index ? { ...gpu, conditions: without(gpu.conditions) } : gpu));
   return { ...node, gpus };
 }

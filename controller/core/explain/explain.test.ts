@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { WorkloadRecord } from '../cluster/records.ts';
-import { h100, sampleCluster, sampleGpuUuid, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
+import { h100, l40s, sampleCluster, sampleGpuUuid, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
 import { planLayout } from '../repartition/plan.ts';
 import { decide } from '../scheduling/decide.ts';
 import { tryNow } from '../scheduling/fits.ts';
@@ -190,9 +190,27 @@ describe('why', () => {
 
     expect(explain(cluster, sampleWorkload(8, slice('1g.10gb')).id, 0)).toMatchObject({
       sentence:
-        'w8 waits for a 1g.10gb slice: all that could hold it is in use. Looked at 1 GPU, 1 of them so. It fits if any one of w1, w2, w3, w4, w5, w6 or w7 is stopped.',
+        'w8 waits for a 1g.10gb slice: all that could hold it is in use. That is so for the 1 GPU looked at. It fits if any one of w1, w2, w3, w4, w5, w6 or w7 is stopped.',
       reason: 'WaitingForSlots',
     });
+  });
+
+  it('counts on those before it in the queue to take what becomes free first', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100, h100, h100] }]);
+    queue(cluster, ...[1, 2, 3, 4, 5].map((sequence) => sampleWorkload(sequence, whole(1), { expectedSeconds: 600 * sequence })));
+    round(cluster);
+
+    const told = explain(cluster, sampleWorkload(5, whole(1)).id, 0);
+
+    expect(told).toMatchObject({
+      before: 1,
+      remedies: [
+        { kind: 'wait-ends', workloads: ['w1', 'w2'], atMs: 1_200_000 },
+        { kind: 'stop', any: false },
+      ],
+    });
+    expect(told?.remedies.find(({ kind }) => kind === 'stop')).toMatchObject({ workloads: { length: 2 } });
+    expect(told?.sentence).toContain('1 workload before it in the queue goes first.');
   });
 
   it('says when running work that said how long it takes will have made room', () => {
@@ -249,6 +267,31 @@ describe('why', () => {
       to: { compute: 3 },
       text: 'fits if the limit of default is raised by 2 compute slices',
     });
+  });
+
+  it('sees the limit behind GPUs that count for less and are all too few', () => {
+    const cluster = sampleCluster([
+      { name: 'a', gpus: [h100, h100, h100] },
+      { name: 'b', gpus: [l40s] },
+    ]);
+    cluster.apply({ kind: 'workspace', record: { name: 'default' as WorkspaceName, limit: { compute: 10, memory: undefined } } });
+    queue(cluster, sampleWorkload(1, whole(2)));
+
+    const told = explain(cluster, sampleWorkload(1, whole(2)).id, 0);
+
+    expect(told?.reason).toBe('WaitingForQuota');
+    expect(told?.remedies.find(({ kind }) => kind === 'raise-limit')).toMatchObject({ by: { compute: 4 }, to: { compute: 14 } });
+  });
+
+  it('waits for nodes that do not answer, if these would do', () => {
+    const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
+    const node = cluster.observed.get('a' as NodeName) ?? expect.unreachable();
+    cluster.apply({ kind: 'observed-node', node: { ...node, state: 'unreachable' } });
+    queue(cluster, sampleWorkload(1, whole(1)));
+
+    expect(explain(cluster, sampleWorkload(1, whole(1)).id, 0)?.sentence).toBe(
+      'w1 waits for 1 whole GPU: the node does not answer. That is so for the 1 GPU looked at. It fits if a answers again.',
+    );
   });
 
   it('offers another cut of a pinned GPU, around what runs there', () => {

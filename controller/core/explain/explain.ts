@@ -35,6 +35,8 @@ export interface Explanation {
   readonly counts: readonly ReasonCount[];
   /** What was looked at: all GPUs, and all nodes, that have reported. */
   readonly lookedAt: { readonly gpus: number; readonly nodes: number };
+  /** So many queued workloads are looked at before it. */
+  readonly before: number;
   /** Absent: it runs alone. */
   readonly gang: GangRoom | undefined;
   /** The least harmful first. */
@@ -53,7 +55,7 @@ export function explain(cluster: Cluster, id: WorkloadId, nowMs: number): Explan
   const own = decision.binds.find((bind) => bind.workload === id);
   if (own !== undefined) {
     const sentence = `${workload.name} starts at the next look: there is a place for it on ${own.placement.node}.`;
-    return { sentence, reason: 'PendingEvaluation', counts: [], lookedAt, gang: undefined, remedies: [] };
+    return { sentence, reason: 'PendingEvaluation', counts: [], lookedAt, before: 0, gang: undefined, remedies: [] };
   }
   const isBeneficiary = decision.evictions.some(({ beneficiary }) => beneficiary === id);
   const obstacle = isBeneficiary ? 'evicting' : (decision.waiting.find((one) => one.workload === id)?.obstacle ?? 'room');
@@ -66,10 +68,19 @@ export function explain(cluster: Cluster, id: WorkloadId, nowMs: number): Explan
   });
   const remedies = told(candidates.filter(({ changes }) => startsAfter(trial, changes)));
   const reason = primaryReason(reasons);
+  const { before } = trial;
   const counts = [...reasons]
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
     .map(([one, count]): ReasonCount => ({ reason: one, count, text: reasonText(cluster, workload.model, one) }));
-  return { sentence: sentenceFor(cluster, workload, { reason, reasons, gang, remedies }), reason, counts, lookedAt, gang, remedies };
+  return {
+    sentence: sentenceFor(cluster, workload, { reason, reasons, before, gang, remedies }),
+    reason,
+    counts,
+    lookedAt,
+    before,
+    gang,
+    remedies,
+  };
 }
 
 function giveOthersTheirPlaces(cluster: Cluster, binds: readonly Bind[], nowMs: number): void {

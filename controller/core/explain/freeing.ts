@@ -29,10 +29,29 @@ interface Offer {
 /** So many nodes are looked into; the cheapest come first, so the others hardly matter. */
 const lookedIntoMax = 48;
 
-/** The cheapest allocations without which there are places enough; `undefined` where there are none. */
-export function cheapestToFree(trial: Trial, given: Costs): readonly AllocationRecord[] | undefined {
+/** Places beyond its own that are freed for those before it in the queue. */
+const placesForOthers: readonly number[] = [0, 1, 2, 4, 8, 16, 32, 64];
+
+/** The cheapest allocations without which it fits; `undefined` where none are found. */
+export function cheapestToFree(
+  trial: Trial,
+  given: Costs,
+  fitsWithout: (gone: readonly AllocationRecord[]) => boolean,
+): readonly AllocationRecord[] | undefined {
   const costs = remembering(given);
-  const { least, workload } = trial;
+  for (const more of placesForOthers) {
+    if (more > trial.before * 2) return undefined;
+    const gone = cheapestForPlaces(trial, trial.least + more, costs);
+    if (gone === undefined) return undefined;
+    if (gone.length === 0 || !fitsWithout(gone)) continue;
+    // Places for others were counted as if they asked for the same.
+    return more === 0 ? gone : smallestSet(gone, fitsWithout);
+  }
+  return undefined;
+}
+
+function cheapestForPlaces(trial: Trial, least: number, costs: Costs): readonly AllocationRecord[] | undefined {
+  const { workload } = trial;
   const offers: Offer[] = [];
   let places = 0;
   for (const view of nodeViews(trial.cluster)) {
@@ -45,7 +64,7 @@ export function cheapestToFree(trial: Trial, given: Costs): readonly AllocationR
   let lookedInto = 0;
   const gone: AllocationRecord[] = [];
   while (places < least) {
-    const best = offers.reduce<Offer | undefined>((least, one) => (least === undefined || one.cost < least.cost ? one : least), undefined);
+    const best = offers.reduce<Offer | undefined>((low, one) => (low === undefined || one.cost < low.cost ? one : low), undefined);
     if (best === undefined) return undefined;
     offers.splice(offers.indexOf(best), 1);
     if (best.workedOut) {

@@ -74,6 +74,7 @@ export interface AilingThing {
   readonly node: string;
   /** Index of the GPU; absent: the node as a whole. */
   readonly gpu?: number;
+  /** None: the node does not answer. */
   readonly conditions: readonly ConditionKind[];
 }
 

@@ -1,6 +1,6 @@
 // The answer in words: first what it waits for, then what was found, then what would help most.
 import type { Cluster } from '../cluster/cluster.ts';
-import type { GpuAsk, WorkloadRecord } from '../cluster/records.ts';
+import type { WorkloadRecord } from '../cluster/records.ts';
 import type { WaitingReason } from '../reason.ts';
 import { reasonText } from './ailments.ts';
 import type { ReasonCounts } from './census.ts';
@@ -20,6 +20,8 @@ export interface GangRoom {
 export interface Found {
   readonly reason: WaitingReason;
   readonly reasons: ReasonCounts;
+  /** So many queued workloads are looked at before it. */
+  readonly before: number;
   readonly gang: GangRoom | undefined;
   readonly remedies: readonly Remedy[];
 }
@@ -27,12 +29,13 @@ export interface Found {
 /** Remedies that stand in the sentence; the others are listed beside it. */
 const remediesMax = 2;
 
-export function sentenceFor(cluster: Cluster, workload: WorkloadRecord, { reason, reasons, gang, remedies }: Found): string {
+export function sentenceFor(cluster: Cluster, workload: WorkloadRecord, { reason, reasons, before, gang, remedies }: Found): string {
   return [
     `${workload.name} waits for ${askText(workload)}: ${reasonText(cluster, workload.model, reason)}.`,
     ...evictedText(cluster, workload),
     ...gangText(workload, gang),
     ...countsText(cluster, workload, reason, reasons),
+    ...(before === 0 ? [] : [`${counted(before, 'workload')} before it in the queue ${before === 1 ? 'goes' : 'go'} first.`]),
     helpText(remedies),
   ].join(' ');
 }
@@ -57,10 +60,15 @@ function countsText(cluster: Cluster, workload: WorkloadRecord, reason: WaitingR
   const [what, all] = workload.ask.kind === 'none' ? (['node', cluster.observed.size] as const) : (['GPU', cluster.gpus().length] as const);
   const about = [...reasons].filter(([counted]) => !notOfGpus.has(counted));
   if (about.length === 0) return [];
-  const parts = about
+  const own = reasons.get(reason);
+  const others = about
+    .filter(([one]) => one !== reason)
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-    .map(([one, count]) => (one === reason ? `${count} of them so` : `${count}: ${reasonText(cluster, workload.model, one)}`));
-  return [`Looked at ${counted(all, what)}, ${parts.join('; ')}.`];
+    .map(([one, count]) => `${count}: ${reasonText(cluster, workload.model, one)}`);
+  const looked = `${counted(all, what)} looked at`;
+  if (own === undefined || notOfGpus.has(reason)) return [`Of ${looked}, ${others.join('; ')}.`];
+  const so = own === all ? `That is so for ${all === 1 ? 'the' : 'all'} ${looked}` : `That is so for ${own} of ${looked}`;
+  return [`${[so, ...others].join('; ')}.`];
 }
 
 /** Reasons that are about the ask as a whole. */
@@ -81,25 +89,21 @@ function helpText(remedies: readonly Remedy[]): string {
   return told.length === 0 ? 'No single change that was tried would make it fit.' : `It ${told.join(', or it ')}.`;
 }
 
-function askText(workload: WorkloadRecord): string {
-  const what = whatText(workload.ask);
-  return workload.model === undefined ? what : `${what} of model ${workload.model}`;
-}
-
-function whatText(ask: GpuAsk): string {
+function askText({ ask, model }: WorkloadRecord): string {
+  const of = model === undefined ? '' : ` of model ${model}`;
   switch (ask.kind) {
     case 'none':
       return 'a node';
     case 'whole':
-      return `${counted(ask.count, 'whole GPU')} on one node`;
+      return `${counted(ask.count, 'whole GPU')}${of}${ask.count === 1 ? '' : ' on one node'}`;
     case 'slice':
-      return (ask.count ?? 1) === 1 ? `a ${ask.profile} slice` : `${ask.count} ${ask.profile} slices on one node`;
+      return (ask.count ?? 1) === 1 ? `a ${ask.profile} slice${of}` : `${ask.count} ${ask.profile} slices${of} on one node`;
     case 'least': {
-      const size = `at least ${memory(ask.memoryMiB)} and ${counted(ask.computeSlices, 'compute slice')}`;
-      return ask.count === 1 ? `a slice of ${size}` : `${ask.count} slices of ${size} on one node`;
+      const size = `with at least ${memory(ask.memoryMiB)} and ${counted(ask.computeSlices, 'compute slice')}`;
+      return ask.count === 1 ? `a slice${of} ${size}` : `${ask.count} slices${of} on one node ${size}`;
     }
     case 'share':
-      return `${ask.milli / 10} % of a GPU by ${ask.by === 'mps' ? 'MPS' : 'time slices'}`;
+      return `${ask.milli / 10} % of a GPU${of} by ${ask.by === 'mps' ? 'MPS' : 'time slices'}`;
     default:
       return ask satisfies never;
   }

@@ -18,6 +18,8 @@ export interface Trial {
   readonly members: readonly WorkloadRecord[];
   /** So many of them start, or none does. */
   readonly least: number;
+  /** So many queued workloads are looked at before it, and get first what they find room for. */
+  readonly before: number;
   readonly nowMs: number;
   /** What stands in the way as things are. */
   readonly obstacle: Obstacle;
@@ -25,19 +27,22 @@ export interface Trial {
 
 export function trialOf(cluster: Cluster, workload: WorkloadRecord, obstacle: Obstacle, nowMs: number): Trial {
   const { members, least } = unitOf(cluster, workload);
-  return { cluster, workload, members, least, nowMs, obstacle };
+  const own = new Set(members.map(({ id }) => id));
+  const before = cluster.queue().findIndex(({ id }) => own.has(id));
+  return { cluster, workload, members, least, before: Math.max(0, before), nowMs, obstacle };
 }
 
-/** Whether it would find a place after the changes, if nobody stood before it. */
+/** Whether it would find a place after the changes, and those before it in the queue would leave it that. */
 export function fitsAfter(trial: Trial, changes: Changes): boolean {
-  const { cluster } = trial;
-  return cluster.attempt(() => {
+  const { cluster, before } = trial;
+  const alone = cluster.attempt(() => {
     for (const change of changes) cluster.apply(change);
     return fitsNow(trial);
   });
+  return alone && (before === 0 || startsAfter(trial, changes));
 }
 
-/** The same for the cluster as it is. Counting places first saves most searches. */
+/** Whether there is a place for it now, if nobody stood before it. Counting places first saves most searches. */
 export function fitsNow(trial: Trial): boolean {
   return hasPlaces(trial) && tryNow(trial.cluster, currentOf(trial), trial.nowMs).kind === 'bound';
 }

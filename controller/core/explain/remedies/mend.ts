@@ -22,15 +22,26 @@ export function mend(trial: Trial): readonly Candidate[] {
       ...(gpu === undefined ? {} : { gpu }),
       conditions,
     }));
-    const text = `fits if ${listed(
-      set.map(({ text }) => text),
-      'and',
-    )} ${verb(set, 'is', 'are')} mended`;
+    const text = `fits if ${clauses(set)}`;
     found.push({ remedy: { kind: 'mend', things, text }, changes: mendedNodes(trial, set) });
     if (set.length > 1) break;
     left = left.filter((one) => !set.includes(one));
   }
   return found;
+}
+
+function clauses(mendings: readonly Mending[]): string {
+  const names = (some: readonly Mending[]): string =>
+    listed(
+      some.map(({ text }) => text),
+      'and',
+    );
+  const silent = mendings.filter(({ conditions }) => conditions.length === 0);
+  const ailing = mendings.filter(({ conditions }) => conditions.length > 0);
+  return [
+    ...(silent.length === 0 ? [] : [`${names(silent)} ${verb(silent, 'answers', 'answer')} again`]),
+    ...(ailing.length === 0 ? [] : [`${names(ailing)} ${verb(ailing, 'is', 'are')} mended`]),
+  ].join(' and ');
 }
 
 /** A node is reported whole, so all that is mended on it is one change. */

@@ -3,21 +3,18 @@ import type { QuotaAmounts, WorkspaceRecord } from '../../cluster/records.ts';
 import type { Bind } from '../../scheduling/decision.ts';
 import { tryNow } from '../../scheduling/fits.ts';
 import { modelFits } from '../../scheduling/gpu-view.ts';
+import { liftLimits, lineOf } from '../limits.ts';
 import type { Candidate, RaisedAmounts } from '../remedy.ts';
 import type { Trial } from '../trial.ts';
 import { counted, cpus, listed, memory } from '../words.ts';
 
-/** The deepest tree of workspaces that is climbed. */
-const levelsMax = 16;
-
 /** By how much the limit of its workspace, or of the one above that bounds it, would have to be raised; all of them where several do. */
 export function raiseLimit(trial: Trial): readonly Candidate[] {
   const { cluster, workload, nowMs } = trial;
-  const above = lineOf(trial, workload.workspace);
+  const above = lineOf(cluster, workload.workspace);
   return cluster.attempt(() => {
     // Without limits: where it would go, and so what it would count for.
-    for (const record of above)
-      cluster.apply({ kind: 'workspace', record: { ...record, limit: { compute: undefined, memory: undefined } } });
+    liftLimits(cluster, workload.workspace);
     const free = tryNow(cluster, workload, nowMs);
     if (free.kind === 'no') return [];
     const raised = above.flatMap((record) => raisedFor(trial, record, free.binds));
@@ -30,18 +27,6 @@ export function raiseLimit(trial: Trial): readonly Candidate[] {
     )}`;
     return [{ remedy: { kind: 'raise-limit', workspace: first.record.name, by: first.by, to: first.to, text }, changes }];
   });
-}
-
-/** A workspace and those above it, the nearest first. */
-function lineOf({ cluster }: Trial, name: WorkspaceName): readonly WorkspaceRecord[] {
-  const line: WorkspaceRecord[] = [];
-  for (let at: WorkspaceName | undefined = name; at !== undefined && line.length < levelsMax; ) {
-    const record = cluster.workspaces.get(at);
-    if (record === undefined) break;
-    line.push(record);
-    at = record.parent;
-  }
-  return line;
 }
 
 interface Raised {
@@ -72,7 +57,7 @@ function needOf(trial: Trial, { name }: WorkspaceRecord, binds: readonly Bind[],
   };
   const below = new Map<WorkspaceName, boolean>();
   for (const allocation of cluster.allocations.values()) {
-    const known = below.get(allocation.workspace) ?? lineOf(trial, allocation.workspace).some((record) => record.name === name);
+    const known = below.get(allocation.workspace) ?? lineOf(cluster, allocation.workspace).some((record) => record.name === name);
     below.set(allocation.workspace, known);
     if (known) add(allocation, allocation.cpuMilli, allocation.memoryMiB);
   }

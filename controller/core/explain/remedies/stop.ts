@@ -48,8 +48,8 @@ function isOfSameGang(workload: WorkloadRecord, other: WorkloadRecord | undefine
 }
 
 function byRoom(trial: Trial, harm: (allocation: AllocationRecord) => number): readonly AllocationRecord[] | undefined {
-  const found = cheapestToFree(trial, { of: harm, together: (each) => each.reduce((sum, one) => sum + one, 0) });
-  return found !== undefined && found.length > 0 && fitsAfter(trial, stopsOf(trial, found)) ? found : undefined;
+  const costs = { of: harm, together: (each: readonly number[]) => each.reduce((sum, one) => sum + one, 0) };
+  return cheapestToFree(trial, costs, (gone) => fitsAfter(trial, stopsOf(trial, gone)));
 }
 
 /** Where a limit is in the way: of what its own workspace runs. */

@@ -44,8 +44,8 @@ function expectedEndMs({ cluster, nowMs }: Trial, allocation: AllocationRecord):
 
 function byRoom(trial: Trial, endMs: (allocation: AllocationRecord) => number): readonly AllocationRecord[] | undefined {
   if (trial.obstacle !== 'room') return undefined;
-  const found = cheapestToFree(trial, { of: endMs, together: (ends) => Math.max(...ends) });
-  return found !== undefined && fitsAfter(trial, endsOf(trial, found)) ? found : undefined;
+  const costs = { of: endMs, together: (ends: readonly number[]) => Math.max(...ends) };
+  return cheapestToFree(trial, costs, (gone) => fitsAfter(trial, endsOf(trial, gone)));
 }
 
 /** All that ends, one after the other: where more than room has to become free. */

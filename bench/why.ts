@@ -3,7 +3,9 @@
 // start is asked about, each kind many times over, and before each question one running workload has ended and another
 // has begun. The first question of a kind is told apart: nothing is known then.
 //
-//   ./astrago bench why [--nodes 1000] [--rounds 30] [--json]
+// With --queued so many others that wait for whole nodes are before it in the queue.
+//
+//   ./astrago bench why [--nodes 1000] [--rounds 30] [--queued 0] [--json]
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Cluster } from '@astrago/controller/core/cluster/cluster';
@@ -17,10 +19,16 @@ import { stepWorkload } from '@astrago/controller/core/workload';
 import { seededRandom } from './placement/seeded-random.ts';
 
 const { values } = parseArgs({
-  options: { nodes: { type: 'string', default: '1000' }, rounds: { type: 'string', default: '30' }, json: { type: 'boolean' } },
+  options: {
+    nodes: { type: 'string', default: '1000' },
+    rounds: { type: 'string', default: '30' },
+    queued: { type: 'string', default: '0' },
+    json: { type: 'boolean' },
+  },
 });
 const nodes = Number(values.nodes);
 const rounds = Number(values.rounds);
+const queued = Number(values.queued);
 const runningPerNode = 4;
 const random = seededRandom(20_391);
 const nextId = allocationIds();
@@ -94,7 +102,7 @@ interface Asked {
 }
 
 const kinds: readonly Asked[] = [
-  { name: '3g.40gb slice', records: [sampleWorkload(9_000_000, slice('3g.40gb'))] },
+  { name: '6 x 3g.40gb', records: [sampleWorkload(9_000_000, { kind: 'slice', profile: '3g.40gb' as never, count: 6 })] },
   { name: '8 GPUs', records: [sampleWorkload(9_000_001, whole(8))] },
   { name: '16 GPUs, never', records: [sampleWorkload(9_000_002, whole(16))] },
   { name: 'gang of 10 x 8', records: gangOf(9_000_010, 10) },
@@ -145,6 +153,8 @@ const results = kinds.map(({ name, records }) => {
   let sentence = '';
   for (let round = 0; round <= rounds; round += 1) {
     churn();
+    for (let other = 0; other < queued; other += 1)
+      cluster.apply({ kind: 'workload', record: sampleWorkload(8_000_000 + other, whole(8), { name: `other-${other}` as never }) });
     for (const record of records) cluster.apply({ kind: 'workload', record });
     cluster.keep();
     const id = records[0]?.id ?? ('' as never);
@@ -174,10 +184,10 @@ const results = kinds.map(({ name, records }) => {
 });
 
 const load = loadavg()[0]?.toFixed(1);
-if (values.json === true) console.log(JSON.stringify({ nodes, gpus: nodes * 8, running, rounds, load, results }, undefined, 2));
+if (values.json === true) console.log(JSON.stringify({ nodes, gpus: nodes * 8, running, queued, rounds, load, results }, undefined, 2));
 else {
   console.log(
-    `${nodes} nodes, ${nodes * 8} GPUs, ${running} running; ${rounds} questions of each kind; ${cpus().length} CPUs, load ${load}`,
+    `${nodes} nodes, ${nodes * 8} GPUs, ${running} running, ${queued} before it in the queue; ${rounds} questions of each kind; ${cpus().length} CPUs, load ${load}`,
   );
   for (const { name, firstMs, p50Ms, p99Ms, cpuP50Ms, traceMs, remediesEach, sentence } of results)
     console.log(

@@ -29,8 +29,8 @@ interface Offer {
 /** So many nodes are looked into; the cheapest come first, so the others hardly matter. */
 const lookedIntoMax = 48;
 
-/** Places beyond its own that are freed for those before it in the queue. */
-const placesForOthers: readonly number[] = [0, 1, 2, 4, 8, 16, 32, 64];
+/** Places beyond its own that are freed for those before it in the queue, at most. */
+const placesForOthersMax = 128;
 
 /** The cheapest allocations without which it fits; `undefined` where none are found. */
 export function cheapestToFree(
@@ -38,47 +38,58 @@ export function cheapestToFree(
   given: Costs,
   fitsWithout: (gone: readonly AllocationRecord[]) => boolean,
 ): readonly AllocationRecord[] | undefined {
-  const costs = remembering(given);
-  for (const more of placesForOthers) {
-    if (more > trial.before * 2) return undefined;
-    const gone = cheapestForPlaces(trial, trial.least + more, costs);
+  const { least, before } = trial;
+  const freeing = new Freeing(trial, remembering(given));
+  const othersMax = Math.min(before, placesForOthersMax);
+  for (let others = 0; ; others = Math.min(othersMax, Math.max(1, others * 2))) {
+    const gone = freeing.upTo(least + others);
     if (gone === undefined) return undefined;
-    if (gone.length === 0 || !fitsWithout(gone)) continue;
     // Places for others were counted as if they asked for the same.
-    return more === 0 ? gone : smallestSet(gone, fitsWithout);
+    if (gone.length > 0 && fitsWithout(gone)) return others === 0 ? gone : smallestSet(gone, fitsWithout);
+    if (others === othersMax) return undefined;
   }
-  return undefined;
 }
 
-function cheapestForPlaces(trial: Trial, least: number, costs: Costs): readonly AllocationRecord[] | undefined {
-  const { workload } = trial;
-  const offers: Offer[] = [];
-  let places = 0;
-  for (const view of nodeViews(trial.cluster)) {
-    const own = placesOn(view, workload);
-    places += own;
-    if (places >= least) return [];
-    const bound = lowerBound(trial, view, costs);
-    if (Number.isFinite(bound)) offers.push({ view, places: own, gone: [], cost: bound, workedOut: false });
-  }
-  let lookedInto = 0;
-  const gone: AllocationRecord[] = [];
-  while (places < least) {
-    const best = offers.reduce<Offer | undefined>((low, one) => (low === undefined || one.cost < low.cost ? one : low), undefined);
-    if (best === undefined) return undefined;
-    offers.splice(offers.indexOf(best), 1);
-    if (best.workedOut) {
-      gone.push(...best.gone);
-      places += 1;
-      offers.push({ ...best, places: best.places + 1, workedOut: false });
-      continue;
+/** Frees one place after the other, the cheapest first. */
+class Freeing {
+  readonly #trial: Trial;
+  readonly #costs: Costs;
+  readonly #offers: Offer[] = [];
+  readonly #gone: AllocationRecord[] = [];
+  #places = 0;
+  #lookedInto = 0;
+
+  constructor(trial: Trial, costs: Costs) {
+    this.#trial = trial;
+    this.#costs = costs;
+    for (const view of nodeViews(trial.cluster)) {
+      const places = placesOn(view, trial.workload);
+      this.#places += places;
+      const cost = lowerBound(trial, view, costs);
+      if (Number.isFinite(cost)) this.#offers.push({ view, places, gone: [], cost, workedOut: false });
     }
-    lookedInto += 1;
-    if (lookedInto > lookedIntoMax + least) continue;
-    const offer = workOut(trial, best, gone, costs);
-    if (offer !== undefined) offers.push(offer);
   }
-  return gone;
+
+  /** Those without which there are so many places; `undefined` where there never are, or not within the search. */
+  upTo(least: number): readonly AllocationRecord[] | undefined {
+    const offers = this.#offers;
+    while (this.#places < least) {
+      const best = offers.reduce<Offer | undefined>((low, one) => (low === undefined || one.cost < low.cost ? one : low), undefined);
+      if (best === undefined) return undefined;
+      offers.splice(offers.indexOf(best), 1);
+      if (best.workedOut) {
+        this.#gone.push(...best.gone);
+        this.#places += 1;
+        offers.push({ ...best, places: best.places + 1, workedOut: false });
+        continue;
+      }
+      this.#lookedInto += 1;
+      if (this.#lookedInto > lookedIntoMax + least) continue;
+      const offer = workOut(this.#trial, best, this.#gone, this.#costs);
+      if (offer !== undefined) offers.push(offer);
+    }
+    return [...this.#gone];
+  }
 }
 
 /** Each is asked for once. */

@@ -5,7 +5,6 @@ import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
 import { decide } from '../scheduling/decide.ts';
 import type { Obstacle } from '../scheduling/decision.ts';
 import { trialIds, tryNow, unitOf } from '../scheduling/fits.ts';
-import { censusOf } from './census.ts';
 import { lookAtNode } from './node-look.ts';
 import { type NodeView, nodeViews } from './node-view.ts';
 
@@ -35,11 +34,10 @@ export function trialOf(cluster: Cluster, workload: WorkloadRecord, obstacle: Ob
 /** Whether it would find a place after the changes, and those before it in the queue would leave it that. */
 export function fitsAfter(trial: Trial, changes: Changes): boolean {
   const { cluster, before } = trial;
-  const alone = cluster.attempt(() => {
+  return cluster.attempt(() => {
     for (const change of changes) cluster.apply(change);
-    return fitsNow(trial);
+    return before === 0 ? fitsNow(trial) : hasPlaces(trial) && isStarted(trial);
   });
-  return alone && (before === 0 || startsAfter(trial, changes));
 }
 
 /** Whether there is a place for it now, if nobody stood before it. Counting places first saves most searches. */
@@ -72,16 +70,15 @@ function ignored(): void {
 
 /** Whether the next decision starts it after the changes: what a remedy promises. */
 export function startsAfter(trial: Trial, changes: Changes): boolean {
-  const { cluster, workload, nowMs } = trial;
+  const { cluster } = trial;
   return cluster.attempt(() => {
     for (const change of changes) cluster.apply(change);
-    return decide(cluster, { nextAllocationId: trialIds(), nowMs }).binds.some((bind) => bind.workload === workload.id);
+    return isStarted(trial);
   });
 }
 
-/** How often the ask would find room, and on how many nodes. */
-export function roomFor({ cluster, workload }: Trial): { readonly places: number; readonly nodes: number } {
-  return censusOf(cluster, workload);
+function isStarted({ cluster, workload, nowMs }: Trial): boolean {
+  return decide(cluster, { nextAllocationId: trialIds(), nowMs }).binds.some((bind) => bind.workload === workload.id);
 }
 
 /** The end of running work, as its agent would report it. */

@@ -7,7 +7,7 @@ import type { WorkloadRecord } from '../cluster/records.ts';
 import { h100, l40s, sampleCluster, sampleGpuUuid, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
 import { planLayout } from '../repartition/plan.ts';
 import { decide } from '../scheduling/decide.ts';
-import { tryNow } from '../scheduling/fits.ts';
+import { trialIds, tryNow } from '../scheduling/fits.ts';
 import { censusOf } from './census.ts';
 import { explain } from './explain.ts';
 import type { Remedy, SmallerAsk } from './remedy.ts';
@@ -133,7 +133,7 @@ describe('a remedy', () => {
             seen.set(remedy.kind, (seen.get(remedy.kind) ?? 0) + 1);
             cluster.attempt(() => {
               carryOut(cluster, workload, remedy);
-              const started = decide(cluster, { nextAllocationId: laterIds(), nowMs: 0 }).binds.map((bind) => bind.workload);
+              const started = decide(cluster, { nextAllocationId: trialIds(), nowMs: 0 }).binds.map((bind) => bind.workload);
               expect(started, `${told.sentence} ${JSON.stringify(remedy)}`).toContain(workload.id);
             });
           }

@@ -21,10 +21,12 @@ const knownByGrid = new WeakMap<MigGrid, Known>();
  * What a GPU with these slices held is worth to the slices to come, in memory slices, 0 or less: nothing is lost on one
  * where every profile could still use all that is free.
  */
-export function worthOfLayout(grid: MigGrid, held: readonly WantedSlice[]): number {
+export function worthOfLayout(grid: MigGrid, slices: readonly WantedSlice[]): number {
+  // In one order, whoever asks first: the last digit of a sum depends on it, and a choice among equals on that.
+  const held = inOrder(slices);
   const known = knownByGrid.get(grid) ?? { lost: new Map(), worth: new Map() };
   knownByGrid.set(grid, known);
-  const key = inOrder(held).map(formatSlice).join();
+  const key = held.map(formatSlice).join();
   const before = known.worth.get(key);
   if (before !== undefined) return before;
   let sum = -foresight * lostTo(grid, held, key, known);

@@ -169,7 +169,7 @@ describe('what is shown', () => {
     };
     const { out } = await against({ whyWorkload: () => why }, ['why', 'train-b']);
     expect(out).toBe(
-      'train-b waits: all that could hold it is in use.\n\nCOUNT  REASON           WHICH MEANS\n4      WaitingForSlots  all that could hold it is in use\n\ntrain-b\n  - fits if node n4 is uncordoned (8 GPUs): astrago uncordon n4\n  - fits if train-a is stopped\n',
+      'train-b waits: all that could hold it is in use.\n\nCOUNT  REASON           WHICH MEANS\n4      WaitingForSlots  all that could hold it is in use\n\nWhat would help:\n  - fits if node n4 is uncordoned (8 GPUs): astrago uncordon n4\n  - fits if train-a is stopped\n',
     );
   });
 

@@ -24,7 +24,7 @@ export async function why(context: CommandContext, input: WhyInput): Promise<voi
         ),
       );
     if (told.remedies.length > 0)
-      parts.push([`${told.workload}`, ...told.remedies.map((remedy) => `  - ${remedyText(remedy)}`)].join('\n'));
+      parts.push(['What would help:', ...told.remedies.map((remedy) => `  - ${remedyText(remedy)}`)].join('\n'));
     if (told.trace !== undefined) parts.push(...traceText(told.trace));
     return parts.join('\n\n');
   });

@@ -8,6 +8,10 @@ import { listed, shortened, verb } from '../words.ts';
 /** More names than this are not told. */
 const namesMax = 8;
 const heldMax = 256;
+/** Harms that differ by less are alike. */
+const alikeWithin = 0.4;
+/** So many are tried beside the first that was found. */
+const alikeMax = 24;
 
 /** The fewest workloads without which it fits; of sets as large, one that hurts least. */
 export function stop(trial: Trial): readonly Candidate[] {
@@ -62,15 +66,19 @@ function ofWorkspace(trial: Trial, harm: (allocation: AllocationRecord) => numbe
   return smallestSet(own, (some) => fitsAfter(trial, stopsOf(trial, some)));
 }
 
-/** Others of which one alone would do, too; looked for beside the first. */
+/** Others of which one alone would do, too: those beside the first, and then some elsewhere. */
 function alternatives(trial: Trial, first: AllocationRecord, harm: (allocation: AllocationRecord) => number): readonly AllocationRecord[] {
-  const others: AllocationRecord[] = [];
-  for (const allocation of trial.cluster.allocationsOnNode(first.node)) {
-    if (others.length >= namesMax - 1) break;
-    if (allocation.id === first.id || harm(allocation) > harm(first) + 0.4) continue;
-    if (startsAfter(trial, stopsOf(trial, [allocation]))) others.push(allocation);
+  const { cluster } = trial;
+  const beside = cluster.allocationsOnNode(first.node);
+  const elsewhere = [...cluster.allocations.values()].filter(({ node }) => node !== first.node);
+  const alike = [...beside, ...elsewhere].filter((one) => one.id !== first.id && harm(one) <= harm(first) + alikeWithin);
+  const found: AllocationRecord[] = [];
+  for (const allocation of alike.slice(0, alikeMax)) {
+    if (found.length >= namesMax - 1) break;
+    const changes = stopsOf(trial, [allocation]);
+    if (fitsAfter(trial, changes) && startsAfter(trial, changes)) found.push(allocation);
   }
-  return others;
+  return found;
 }
 
 function stopsOf({ cluster }: Trial, allocations: readonly AllocationRecord[]): Changes {

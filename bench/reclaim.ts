@@ -8,9 +8,9 @@
 import { parseArgs } from 'node:util';
 import type { WorkloadRecord, WorkspaceRecord } from '@astrago/controller/core/cluster/records';
 import { allocationIds, h100, sampleCluster, sampleWorkload, whole } from '@astrago/controller/core/cluster/sample-cluster';
+import { explain } from '@astrago/controller/core/explain/explain';
 import { decide } from '@astrago/controller/core/scheduling/decide';
 import type { Decision } from '@astrago/controller/core/scheduling/decision';
-import { explain } from '@astrago/controller/core/scheduling/explain';
 import { carryOut, look, submit } from '@astrago/controller/core/scheduling/testing-rounds';
 
 const { values } = parseArgs({

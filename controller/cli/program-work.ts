@@ -67,9 +67,15 @@ export function addWorkloadCommands(program: Command, action: Action): void {
     .action((name: string, command: readonly string[], options) =>
       action(async (context) => (await import('./commands/submit.ts')).submit(context, { ...options, name, command })),
     );
+  program
+    .command('why')
+    .argument('<name>', 'name or id')
+    .description('why a workload waits, counted, and what would make it fit')
+    .option('--trace', 'the nodes that could take it, with scores, and why the others do not')
+    .option(...inWorkspace)
+    .action((name: string, options) => action(async (context) => (await import('./commands/why.ts')).why(context, { ...options, name })));
   for (const [verb, description] of [
     ['describe', 'everything about one workload, or the members of a gang'],
-    ['why', 'why a workload waits, counted, and what would make it fit'],
     ['stop', 'stop a workload or a gang, or cancel one that waits'],
   ] as const) {
     program
@@ -81,7 +87,6 @@ export function addWorkloadCommands(program: Command, action: Action): void {
         action(async (context) => {
           const input = { ...options, name };
           if (verb === 'describe') return (await import('./commands/describe.ts')).describe(context, input);
-          if (verb === 'why') return (await import('./commands/why.ts')).why(context, input);
           return (await import('./commands/stop.ts')).stop(context, input);
         }),
       );

@@ -165,12 +165,43 @@ describe('what is shown', () => {
       sentence: 'train-b waits: all that could hold it is in use.',
       reason: 'WaitingForSlots',
       counts: [{ reason: 'WaitingForSlots', count: 4, text: 'all that could hold it is in use' }],
-      remedies: [{ kind: 'stop', text: 'train-a ends' }],
+      remedies: [
+        { kind: 'uncordon', nodes: ['n4'], gpus: 8, text: 'fits if node n4 is uncordoned (8 GPUs)' },
+        { kind: 'stop', workloads: ['train-a'], any: false, text: 'fits if train-a is stopped' },
+      ],
     };
     const { out } = await against({ whyWorkload: () => why }, ['why', 'train-b']);
     expect(out).toBe(
-      'train-b waits: all that could hold it is in use.\n\nCOUNT  REASON           WHICH MEANS\n4      WaitingForSlots  all that could hold it is in use\n\nIt fits after:\n  - train-a ends\n',
+      'train-b waits: all that could hold it is in use.\n\nCOUNT  REASON           WHICH MEANS\n4      WaitingForSlots  all that could hold it is in use\n\nWhat would help:\n  - fits if node n4 is uncordoned (8 GPUs): astrago uncordon n4\n  - fits if train-a is stopped\n',
     );
+  });
+
+  it('why --trace: who could take it and why the others do not', async () => {
+    const why = {
+      ...{ workload: 'train-b', phase: 'queued', sentence: 'train-b waits.', reason: 'WaitingForSlots', counts: [] },
+      remedies: [{ kind: 'wait-ends', workloads: ['train-a'], atMs: 0, text: 'will fit when train-a ends, in about 5 min (00:00 UTC)' }],
+      trace: {
+        candidates: [{ node: 'n1', model: 'NVIDIA H100', tier: 0, score: -12, devices: ['0 3g.40gb@4'], layouts: ['0 3g.40gb@4'] }],
+        rejected: [{ node: 'n2', reason: 'NodeCordoned', counts: [{ reason: 'NodeCordoned', count: 8 }] }],
+        candidateNodes: 1,
+        rejectedNodes: 1,
+      },
+    };
+    let asked: string | null = null;
+    const handlers: Handlers = {
+      whyWorkload: ({ query }) => {
+        asked = query.get('trace');
+        return why;
+      },
+    };
+    const { out } = await against(handlers, ['why', 'train-b', '--trace']);
+    expect(asked).toBe('true');
+    // In the reader's own time zone.
+    expect(out).toMatch(/will fit when train-a ends, in about 5 min \(\d\d:\d\d\)\n/);
+    expect(out).toContain('CANDIDATE  TIER  SCORE  GPUS         ORDERED FIRST\nn1         0     -12    0 3g.40gb@4  0 3g.40gb@4');
+    expect(out).toContain('REJECTED  REASON        COUNTS\nn2        NodeCordoned  8 NodeCordoned');
+    const json = await against(handlers, ['why', 'train-b', '--trace', '--json']);
+    expect(JSON.parse(json.out)).toEqual(why);
   });
 
   it('ps reads every page and says when there is more than its limit', async () => {

@@ -110,7 +110,10 @@ describe('ten workloads for one H100', () => {
     expect(await running()).toEqual(names.slice(0, 7));
     const why = await world.client.whyWorkload({ params: { workload: 'job-8' } });
     expect(why.reason).toBe('WaitingForSlots');
-    expect(why.sentence).toContain('it fits after stopping any one of job-0, job-1');
+    // The one before it takes what becomes free first.
+    expect(why.sentence).toContain('1 workload before it in the queue goes first. It fits if job-');
+    const next = await world.client.whyWorkload({ params: { workload: 'job-7' } });
+    expect(next.sentence).toContain('It fits if any one of job-0, job-1');
 
     await world.client.stopWorkload({ params: { workload: 'job-3' } });
 

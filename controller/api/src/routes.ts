@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { ChangeLabels, ChangeTaints } from './labels.ts';
 import { Pool, Proposal, PutPool } from './planning.ts';
 import { ClusterInfo, Gpu, InvariantAudit, LayoutPlan, Node, SetLayout } from './schemas.ts';
-import { Gang, phases, SubmitGang, SubmitWorkload, Why, Workload } from './work.ts';
+import { Snapshot, Why } from './why.ts';
+import { Gang, phases, SubmitGang, SubmitWorkload, Workload } from './work.ts';
 import { ChangeWorkspace, PutWorkspace, Workspace } from './workspace.ts';
 
 const page = { limit: z.coerce.number().int().min(1).max(1000).default(100), cursor: z.string().optional() };
@@ -112,7 +113,7 @@ export const routes = {
     path: '/api/v1/workloads/{workload}/why',
     summary: 'Why it waits and what would help',
     params: workloadPath,
-    query: workspaceQuery,
+    query: z.object({ ...workspaceQuery.shape, trace: flag }),
     response: Why,
   },
   stopWorkload: {
@@ -177,6 +178,12 @@ export const routes = {
     summary: 'Carry a proposal out',
     params: z.object({ proposal: z.string() }),
     response: Proposal,
+  },
+  getSnapshot: {
+    method: 'GET',
+    path: '/api/v1/snapshot',
+    summary: 'All that the next decision depends on, to make it again elsewhere',
+    response: Snapshot,
   },
   auditInvariants: { method: 'GET', path: '/api/v1/audit/invariants', summary: 'Check every invariant now', response: InvariantAudit },
 } as const satisfies Record<string, Route>;

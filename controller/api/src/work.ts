@@ -197,21 +197,3 @@ export const Gang = z
   })
   .meta({ id: 'Gang' });
 export type Gang = z.infer<typeof Gang>;
-
-export const ReasonCount = z
-  .object({ reason: z.string(), count: z.int().describe('How many GPUs, or nodes for a reason about nodes.'), text: z.string() })
-  .meta({ id: 'ReasonCount' });
-
-export const Why = z
-  .object({
-    workload: z.string(),
-    phase: z.enum(phases),
-    sentence: z.string().describe('The whole answer in one sentence.'),
-    reason: z.string().optional().describe('The primary reason, from a closed list.'),
-    counts: z.array(ReasonCount),
-    remedies: z
-      .array(z.object({ kind: z.string(), text: z.string() }))
-      .describe('Each was tried on a copy of the cluster and makes the workload fit.'),
-  })
-  .meta({ id: 'Why' });
-export type Why = z.infer<typeof Why>;

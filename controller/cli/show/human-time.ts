@@ -28,3 +28,9 @@ export function humanMoment(atMs: number | undefined, nowMs: number): string | u
 function two(value: number): string {
   return String(value).padStart(2, '0');
 }
+
+/** `14:20`, in the time zone of the reader. */
+export function humanClock(atMs: number): string {
+  const at = new Date(atMs);
+  return `${two(at.getHours())}:${two(at.getMinutes())}`;
+}

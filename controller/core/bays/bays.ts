@@ -61,8 +61,8 @@ interface Seat {
 export class Bays {
   readonly #cluster: Cluster;
   readonly #makePolicy: PolicyMaker;
-  readonly #kinds = new GpuKinds();
-  readonly #states = new GpuStates();
+  #kinds = new GpuKinds();
+  #states = new GpuStates();
   readonly #changed = new Set<NodeName>();
   /** Label keys that some ask has insisted on, ascending. */
   #labelKeys: readonly string[] = [];
@@ -111,6 +111,19 @@ export class Bays {
     if (this.#basis !== undefined && !isNews(this.#basis, basis)) return;
     this.#basis = basis;
     this.#index?.usePolicy(this.#policy());
+  }
+
+  /**
+   * Drops all that was derived, with what it kept of earlier times: the demand as of then, numbers in the order in which
+   * things came up. What is decided next is what a controller that has just started would decide.
+   */
+  forget(): void {
+    this.#index = undefined;
+    this.#kinds = new GpuKinds();
+    this.#states = new GpuStates();
+    this.#labelKeys = [];
+    this.#perModel = false;
+    this.#basis = undefined;
   }
 
   /** The ways to meet an ask; none where no bay ever could. */

@@ -58,7 +58,7 @@ export interface AskPart {
   readonly part: number;
 }
 
-interface Count {
+export interface AskedCount {
   readonly facts: AskFacts;
   /** As of the submission with this number. */
   readonly weight: number;
@@ -77,7 +77,7 @@ const doubt = 100;
 
 /** What was asked for lately: the demand that placement keeps room for. */
 export class Asked {
-  readonly #counts = new Map<string, Count>();
+  readonly #counts = new Map<string, AskedCount>();
   /** Submissions counted. */
   total = 0;
   #ends = { weight: 0, at: 0 };
@@ -125,7 +125,24 @@ export class Asked {
     return parts.filter(({ part }) => part > partMin).sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  #weightNow({ weight, at }: Count): number {
+  /** All that is counted, to be counted again elsewhere with {@link restore}. */
+  counts(): readonly AskedCount[] {
+    return [...this.#counts.values()];
+  }
+
+  /** What has ended, as of the submission with a number. */
+  get ends(): { readonly weight: number; readonly at: number } {
+    return this.#ends;
+  }
+
+  restore(total: number, counts: readonly AskedCount[], ends: { readonly weight: number; readonly at: number }): void {
+    this.total = total;
+    this.#ends = ends;
+    this.#counts.clear();
+    for (const count of counts) this.#counts.set(askKey(count.facts), count);
+  }
+
+  #weightNow({ weight, at }: AskedCount): number {
     return weight * 2 ** ((at - this.total) / halfLife);
   }
 }

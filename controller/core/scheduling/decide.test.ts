@@ -7,7 +7,6 @@ import type { GpuAsk, WorkloadRecord } from '../cluster/records.ts';
 import { a30, allocationIds, h100, l40s, sampleCluster, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
 import { stepWorkload } from '../workload.ts';
 import { decide } from './decide.ts';
-import { explain } from './explain.ts';
 import { tryNow } from './fits.ts';
 import { applyBind } from './round.ts';
 
@@ -132,6 +131,21 @@ describe('decide', () => {
     expect(waiting.map(({ obstacle }) => obstacle)).toEqual(['limit', 'limit']);
   });
 
+  it('finds the places of a gang that is to stay together at the very first look', () => {
+    const cluster = mixedCluster();
+    const gang = { name: 'g', least: 2, members: 2 };
+    const together = [{ level: 'node', required: true }];
+    submit(
+      cluster,
+      [1, 2].map((sequence) => sampleWorkload(sequence, slice('1g.10gb'), { gang, constraints: { together } })),
+    );
+
+    const { binds } = round(cluster);
+
+    expect(new Set(binds.map(({ placement }) => placement.node)).size).toBe(1);
+    expect(binds).toHaveLength(2);
+  });
+
   it('leaves the cluster bit for bit as it was and gives the same answer again', () => {
     fc.assert(
       fc.property(work, (items) => {
@@ -231,68 +245,6 @@ describe('decide', () => {
 
         for (const allocation of held) expect(cluster.allocations.get(allocation.id)).toEqual(allocation);
         expect(auditInvariants(cluster)).toEqual([]);
-      }),
-      { numRuns: 60 },
-    );
-  });
-});
-
-describe('explain', () => {
-  it('names in one sentence what is in the way of an eighth 1g.10gb and what would help', () => {
-    const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
-    submit(
-      cluster,
-      Array.from({ length: 8 }, (_, index) => sampleWorkload(index + 1, slice('1g.10gb'))),
-    );
-    round(cluster);
-
-    const answer = explain(cluster, sampleWorkload(8, slice('1g.10gb')).id, 0);
-
-    expect(answer?.sentence).toBe(
-      'w8 waits for a 1g.10gb slice; of 1 GPU looked at, 1: all that could hold it is in use; it fits after stopping any one of w1, w2, w3, w4, w5, w6 or w7.',
-    );
-  });
-
-  it('says what a raised limit would do', () => {
-    const cluster = sampleCluster([{ name: 'a', gpus: [h100] }]);
-    cluster.apply({ kind: 'workspace', record: { name: 'default' as WorkspaceName, limit: { compute: 1, memory: undefined } } });
-    submit(cluster, [sampleWorkload(1, slice('3g.40gb'))]);
-    round(cluster);
-
-    const answer = explain(cluster, sampleWorkload(1, slice('3g.40gb')).id, 0);
-
-    expect(answer?.reason).toBe('ExceedsMaxQuota');
-    expect(answer?.remedies).toEqual([{ kind: 'raise-limit', text: 'raising the limit of workspace default to 3 compute slices' }]);
-  });
-
-  it('leaves the cluster as it was, and its stop remedies are true', () => {
-    fc.assert(
-      fc.property(work, (items) => {
-        const cluster = mixedCluster();
-        submit(
-          cluster,
-          items.map((item, index) => sampleWorkload(index, item.ask)),
-        );
-        const { waiting } = round(cluster);
-        const before = snapshot(cluster);
-        for (const { workload } of waiting.slice(0, 3)) {
-          const answer = explain(cluster, workload, 0);
-          expect(snapshot(cluster)).toBe(before);
-          const text = answer?.remedies.find((remedy) => remedy.kind === 'stop')?.text;
-          if (text === undefined) continue;
-          const names = text.match(/\bw\d+/g) ?? [];
-          const stopped = text.includes('any one of') ? names.slice(0, 1) : names;
-          cluster.attempt(() => {
-            for (const allocation of [...cluster.allocations.values()]) {
-              const name = cluster.workloads.get(allocation.workload)?.name;
-              if (name !== undefined && stopped.includes(name)) cluster.apply({ kind: 'allocation-released', id: allocation.id });
-            }
-            for (const other of cluster.queue()) {
-              if (other.id !== workload) cluster.apply({ kind: 'workload', record: { ...other, phase: 'cancelled' } });
-            }
-            expect(decide(cluster, { nextAllocationId: allocationIds(), nowMs: 0 }).binds.map((bind) => bind.workload)).toContain(workload);
-          });
-        }
       }),
       { numRuns: 60 },
     );

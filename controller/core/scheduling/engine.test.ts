@@ -6,11 +6,11 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
 import { allocationIds } from '../cluster/sample-cluster.ts';
 import { below, changeNode, observeAgain, pick, pinAtRandom, type Random, sampleWorld, workAtRandom } from '../cluster/sample-world.ts';
+import { censusOf } from '../explain/census.ts';
 import { bestFit } from '../placement/policies/best-fit.ts';
 import { expectedFill, expectedFillDefaults } from '../placement/policies/expected-fill.ts';
 import { spread } from '../placement/policies/order.ts';
 import { stepWorkload } from '../workload.ts';
-import { censusOf } from './census.ts';
 import { decide } from './decide.ts';
 import type { Decision } from './decision.ts';
 import { tryNow } from './fits.ts';
@@ -91,7 +91,7 @@ class Drive {
 function censusFindsPlace(cluster: Cluster, ask: WorkloadRecord): boolean {
   const nodes = [...cluster.observed.values()].filter(({ state }) => state !== 'joining');
   const all = ask.ask.kind === 'none' ? nodes.length : nodes.reduce((sum, { gpus }) => sum + gpus.length, 0);
-  return [...censusOf(cluster, ask).values()].reduce((sum, count) => sum + count, 0) < all;
+  return [...censusOf(cluster, ask).reasons.values()].reduce((sum, count) => sum + count, 0) < all;
 }
 
 describe('the index of bays and the census', () => {

@@ -4,6 +4,7 @@ import type { MigGrid } from '@astrago/shared/domain/mig/grid';
 import { sameSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
 import { addUnits, noUnits, profileUnits, type SliceUnits, wholeUnits } from '@astrago/shared/domain/units';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { GpuUse } from '../cluster/node-use.ts';
 import type { ObservedGpu } from '../cluster/observed.ts';
 import type { DeviceShare } from '../cluster/records.ts';
 import { partOfUnits, roundUnits, shareMilli } from '../cluster/share.ts';
@@ -17,6 +18,8 @@ export interface GpuView {
   readonly held: readonly WantedSlice[];
   /** Shares that allocations hold. */
   readonly shares: readonly DeviceShare[];
+  /** Its layout, as ordered or else as it shows, is one of slices. */
+  readonly cut: boolean;
   /** Slices of the ordered layout that nobody holds. */
   readonly free: readonly WantedSlice[];
   /** Why it is not recut, whatever would fit then; absent where it may be. */
@@ -26,8 +29,9 @@ export interface GpuView {
   readonly freeUnits: SliceUnits;
 }
 
-export function viewGpu(cluster: Cluster, gpu: ObservedGpu): GpuView {
-  const { whole, slices: held, shares } = cluster.useOf(gpu.node).ofGpu(gpu.uuid);
+/** @param use what is held of it, where that is not what the cluster says. */
+export function viewGpu(cluster: Cluster, gpu: ObservedGpu, use: GpuUse = cluster.useOf(gpu.node).ofGpu(gpu.uuid)): GpuView {
+  const { whole, slices: held, shares } = use;
   const heldWhole = whole > 0;
   const layout = cluster.layoutOf(gpu);
   const ordered = layout.kind === 'mig' ? layout.slices : [];
@@ -39,6 +43,7 @@ export function viewGpu(cluster: Cluster, gpu: ObservedGpu): GpuView {
     heldWhole,
     held,
     shares,
+    cut: layout.kind === 'mig',
     free: heldWhole ? [] : ordered.filter((slice) => !held.some((other) => sameSlice(slice, other))),
     fixed: fixedBy(cluster, gpu),
     healthy: !gpu.conditions.some((condition) => keepsWorkAway(condition.kind)),

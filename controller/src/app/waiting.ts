@@ -2,10 +2,10 @@ import type { WorkloadId } from '@astrago/shared/domain/ids';
 import { askFacts, askKey } from '#core/cluster/asked';
 import type { Cluster } from '#core/cluster/cluster';
 import type { WorkloadRecord } from '#core/cluster/records';
+import { primaryReason } from '#core/explain/census';
+import { reasonsOf } from '#core/explain/reasons';
 import type { WaitingReason } from '#core/reason';
-import { primaryReason } from '#core/scheduling/census';
 import type { Decision, Obstacle } from '#core/scheduling/decision';
-import { reasonsOf } from '#core/scheduling/explain';
 
 /** Asks beyond so many are not looked into when all are counted. */
 const countedMax = 64;

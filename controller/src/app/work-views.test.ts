@@ -4,7 +4,7 @@ import type { AllocationRecord, WorkloadRecord } from '#core/cluster/records';
 import { h100, observedNode, sampleCluster, sampleGpuUuid, sampleWorkload, slice } from '#core/cluster/sample-cluster';
 import { gpuView, nodeView } from './views.ts';
 import { WaitingReasons } from './waiting.ts';
-import { evictionSentence, workloadView } from './work-views.ts';
+import { workloadView } from './work-views.ts';
 import { workspaceViews } from './workspace-views.ts';
 
 const node = 'a' as NodeName;
@@ -109,25 +109,8 @@ describe('evicted work', () => {
   const eviction = { cause: 'preempted', beneficiary: 'wkl_00000002' as WorkloadId, node, atMs: 7, count: 2 } as const;
   const queued = sampleWorkload(1, slice('1g.10gb'), { eviction });
 
-  it('says for whom it was stopped and how often, by name while that is known', () => {
-    const cluster = sampleCluster([]);
-    expect(workloadView(cluster, waiting, queued).eviction).toEqual(eviction);
-    expect(evictionSentence(cluster, queued)).toContain('last for wkl_00000002 (preempted)');
-
-    cluster.apply({ kind: 'workload', record: sampleWorkload(2, slice('1g.10gb')) });
-
-    expect(evictionSentence(cluster, queued)).toBe(' w1 has run before and was stopped twice to make room, last for w2 (preempted).');
-  });
-
-  it('says for whom it is being stopped, and what comes then', () => {
-    expect(evictionSentence(sampleCluster([]), { ...queued, phase: 'stopping' })).toBe(
-      ' It makes room for wkl_00000002 (preempted) and queues again.',
-    );
-  });
-
-  it('that runs again has nothing to explain', () => {
-    expect(evictionSentence(sampleCluster([]), { ...queued, phase: 'running' })).toBe('');
-    expect(evictionSentence(sampleCluster([]), sampleWorkload(1, slice('1g.10gb')))).toBe('');
+  it('says for whom it was stopped and how often', () => {
+    expect(workloadView(sampleCluster([]), waiting, queued).eviction).toEqual(eviction);
   });
 });
 

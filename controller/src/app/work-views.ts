@@ -60,15 +60,6 @@ export function gangView(cluster: Cluster, waiting: WaitingReasons, members: rea
   return { name, workspace: first.workspace, least, members: all, items: members.map((record) => workloadView(cluster, waiting, record)) };
 }
 
-/** That a workload is being evicted, or that one that waits was, and for whom; empty for the others. */
-export function evictionSentence(cluster: Cluster, { name, phase, eviction }: WorkloadRecord): string {
-  if (eviction === undefined || (phase !== 'queued' && phase !== 'stopping')) return '';
-  const whom = `${nameOf(cluster, eviction.beneficiary)} (${eviction.cause})`;
-  if (phase === 'stopping') return ` It makes room for ${whom} and queues again.`;
-  const times = eviction.count === 1 ? 'once' : eviction.count === 2 ? 'twice' : `${eviction.count} times`;
-  return ` ${name} has run before and was stopped ${times} to make room, last for ${whom}.`;
-}
-
 function askView(ask: GpuAsk): Pick<Workload, 'slice' | 'count' | 'atLeast' | 'share' | 'gpus'> {
   switch (ask.kind) {
     case 'none':

@@ -3,9 +3,8 @@
 import type { RouteName, routes } from '@astrago/api';
 import { parseNodeName, parseWorkspaceName, type WorkspaceName } from '@astrago/shared/domain/ids';
 import type { z } from 'zod';
-import { hasEnded, type WorkloadRecord, type WorkspaceRecord } from '#core/cluster/records';
+import type { WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
 import { poolModels } from '#core/repartition/pool-of';
-import { explain } from '#core/scheduling/explain';
 import { changeLabels, changeTaints, putPool, setCordon } from '../app/commands/govern.ts';
 import { previewLayout, setLayout } from '../app/commands/set-layout.ts';
 import { changeWorkspace, putWorkspace } from '../app/commands/set-workspace.ts';
@@ -15,9 +14,11 @@ import type { Controller } from '../app/controller.ts';
 import { findGang, membersOf } from '../app/gangs.ts';
 import type { Store } from '../app/ports.ts';
 import { Refusal } from '../app/refusal.ts';
+import { takeSnapshot } from '../app/take-snapshot.ts';
 import { findGpu, gpuView, nodeView, planView } from '../app/views.ts';
 import { poolNamed, poolView, proposalView } from '../app/views-of-plans.ts';
-import { evictionSentence, gangView, workloadView } from '../app/work-views.ts';
+import { whyView } from '../app/why-view.ts';
+import { gangView, workloadView } from '../app/work-views.ts';
 import { workspaceViews } from '../app/workspace-views.ts';
 import { decodeCursor, encodeCursor, phasesOf } from './paging.ts';
 
@@ -174,23 +175,7 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       };
     },
     getWorkload: ({ params, query }) => view(findWorkload(deps, params.workload, query.workspace)),
-    whyWorkload: ({ params, query }) => {
-      const record = findWorkload(deps, params.workload, query.workspace);
-      const answer = explain(cluster, record.id, deps.nowMs());
-      if (answer !== undefined) {
-        const { reason, counts, remedies } = answer;
-        const sentence = `${answer.sentence}${evictionSentence(cluster, record)}`;
-        return { workload: record.name, phase: record.phase, sentence, reason, counts: [...counts], remedies: [...remedies] };
-      }
-      return {
-        workload: record.name,
-        phase: record.phase,
-        sentence: `${placedSentence(record)}${evictionSentence(cluster, record)}`,
-        reason: record.endReason,
-        counts: [],
-        remedies: [],
-      };
-    },
+    whyWorkload: ({ params, query }) => whyView(cluster, findWorkload(deps, params.workload, query.workspace), deps.nowMs(), query.trace),
     stopWorkload: async ({ actor, params, query }) =>
       view(await stop({ journal, nowMs: deps.nowMs }, actor, findWorkload(deps, params.workload, query.workspace))),
     listWorkspaces: () => ({ items: [...workspaceViews(cluster, [...cluster.workspaces.values()])] }),
@@ -206,6 +191,10 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
     },
     listProposals: () => ({ items: controller.replanner.proposals().map((proposal) => proposalView(cluster, proposal)) }),
     applyProposal: async ({ actor, params }) => proposalView(cluster, await controller.replanner.apply(actor, params.proposal)),
+    getSnapshot: () => {
+      const saved = takeSnapshot(cluster, deps.nowMs());
+      return { ...saved, dropped: [...saved.dropped] };
+    },
     auditInvariants: () => {
       const findings = controller.auditNow();
       return {
@@ -217,10 +206,4 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       };
     },
   };
-}
-
-function placedSentence(record: WorkloadRecord): string {
-  if (hasEnded(record.phase))
-    return `${record.name} has ${record.phase}${record.endReason === undefined ? '' : ` (${record.endReason})`}${record.detail === undefined ? '' : `: ${record.detail}`}.`;
-  return `${record.name} does not wait: it is ${record.phase} on ${record.node ?? 'its node'}.`;
 }

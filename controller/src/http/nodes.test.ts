@@ -101,7 +101,7 @@ describe('evicted work', () => {
       eviction: { cause: 'preempted', beneficiary, count: 1 },
     });
     expect((await ask('GET', 'workloads/small/why')).json).toMatchObject({
-      sentence: 'small does not wait: it is stopping on node-1. It makes room for first (preempted) and queues again.',
+      sentence: 'small is being stopped on node-1 (GPU 0 7g.80gb@0) to make room for first (preempted), and queues again.',
     });
     expect(bench.ordered).toEqual([['small', 'stop']]);
 
@@ -114,7 +114,7 @@ describe('evicted work', () => {
       detail: 'it was stopped to make room: it gave way to work that goes first',
     });
     expect((await ask('GET', 'workloads/small/why')).json).toMatchObject({
-      sentence: expect.stringMatching(/ small has run before and was stopped once to make room, last for first \(preempted\)\.$/),
+      sentence: expect.stringContaining('It was stopped to make room for first (preempted) and queues again.') as string,
     });
   });
 });

@@ -1,9 +1,10 @@
 // The conditions that keep work away from GPUs and nodes: named for people, and taken away to see whether that would help.
 import { actionTexts, type Condition, type ConditionKind, conditionKinds, keepsWorkAway } from '@astrago/shared/domain/condition';
+import type { NodeName } from '@astrago/shared/domain/ids';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ObservedNode } from '../cluster/observed.ts';
 import { type WaitingReason, waitingReasons } from '../reason.ts';
-import { modelFits } from './gpu-view.ts';
+import { modelFits } from '../scheduling/gpu-view.ts';
 
 /** Those of a GPU, or of a node as a whole, that keep new work away. */
 export function ailmentsOf(conditions: readonly Condition[]): readonly ConditionKind[] {
@@ -36,31 +37,45 @@ function actionTextOf(kind: ConditionKind): string {
   return actionTexts[conditionKinds[kind].action];
 }
 
+/** Something that ails, and would take work if it did not. */
 export interface Mending {
-  /** As half a sentence: `reset it` becomes `mending a/0 (xid-needs-reset: reset it)`. */
+  readonly node: NodeName;
+  /** Index of the GPU; absent: the node as a whole. */
+  readonly gpu: number | undefined;
+  /** None of a node that does not answer. */
+  readonly conditions: readonly ConditionKind[];
+  /** `n1/0 (xid-needs-reset: reset it)`. */
   readonly text: string;
-  /** The node as it would be. */
-  readonly node: ObservedNode;
 }
 
-/** One a node that ails as a whole, and one a GPU. */
-export function mendings(cluster: Cluster): readonly Mending[] {
+/**
+ * One a node that ails as a whole or does not answer, and one a GPU.
+ *
+ * @param model that is asked for; other GPUs are left out.
+ */
+export function mendable(cluster: Cluster, model: string | undefined): readonly Mending[] {
   return [...cluster.observed.values()].flatMap((node) => {
     const ofNode = node.conditions.map(({ kind }) => kind).filter(isInTheWay);
-    const whole: readonly Mending[] =
-      ofNode.length === 0 ? [] : [{ text: mendingText(node.name, ofNode), node: { ...node, conditions: without(node.conditions) } }];
-    const single = node.gpus.flatMap((gpu): readonly Mending[] => {
-      const kinds = ailmentsOf(gpu.conditions);
-      if (kinds.length === 0) return [];
-      const gpus = node.gpus.map((other) => (other === gpu ? { ...gpu, conditions: without(gpu.conditions) } : other));
-      return [{ text: mendingText(`${node.name}/${gpu.index}`, kinds), node: { ...node, gpus } }];
+    const whole = ofNode.length === 0 && node.state !== 'unreachable' ? [] : [mending(node.name, undefined, ofNode)];
+    const single = node.gpus.flatMap(({ index, conditions, model: name }): readonly Mending[] => {
+      const kinds = ailmentsOf(conditions);
+      return kinds.length === 0 || !modelFits(name, model) ? [] : [mending(node.name, index, kinds)];
     });
     return [...whole, ...single];
   });
 }
 
-function mendingText(what: string, kinds: readonly ConditionKind[]): string {
-  return `mending ${what} (${kinds.map((kind) => `${kind}: ${actionTextOf(kind)}`).join('; ')})`;
+function mending(node: NodeName, gpu: number | undefined, conditions: readonly ConditionKind[]): Mending {
+  const what = gpu === undefined ? node : `${node}/${gpu}`;
+  if (conditions.length === 0) return { node, gpu, conditions, text: what };
+  return { node, gpu, conditions, text: `${what} (${conditions.map((kind) => `${kind}: ${actionTextOf(kind)}`).join('; ')})` };
+}
+
+/** The node as it would be. */
+export function mended(node: ObservedNode, { gpu: index }: Mending): ObservedNode {
+  if (index === undefined) return { ...node, state: 'ready', conditions: without(node.conditions) };
+  const gpus = node.gpus.map((gpu) => (gpu.index === index ? { ...gpu, conditions: without(gpu.conditions) } : gpu));
+  return { ...node, gpus };
 }
 
 function without(conditions: readonly Condition[]): readonly Condition[] {

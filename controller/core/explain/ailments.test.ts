@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { Cluster } from '../cluster/cluster.ts';
 import { allocationIds, h100, l40s, sampleCluster, sampleGpuUuid, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
 import { planLayout } from '../repartition/plan.ts';
-import { decide } from './decide.ts';
+import { decide } from '../scheduling/decide.ts';
 import { explain } from './explain.ts';
 
 const [first, second] = [sampleGpuUuid('a', 0), sampleGpuUuid('a', 1)];
@@ -86,7 +86,7 @@ describe('a node with a condition', () => {
     const answer = explain(cluster, sampleWorkload(1, slice('1g.10gb')).id, 0);
     expect(answer?.reason).toBe('NodeUnhealthy');
     expect(answer?.sentence).toBe(
-      'w1 waits for a 1g.10gb slice; of 1 GPU looked at, 1: the node has a condition that keeps work away (1 node has disk-full: see its detail); it fits after mending a (disk-full: see its detail).',
+      'w1 waits for a 1g.10gb slice: the node has a condition that keeps work away (1 node has disk-full: see its detail). That is so for the 1 GPU looked at. It fits if a (disk-full: see its detail) is mended.',
     );
   });
 });
@@ -110,7 +110,13 @@ describe('a node whose GPUs another program cuts', () => {
     ]);
     const answer = explain(cluster, sampleWorkload(2, slice('1g.10gb')).id, 0);
     expect(answer?.reason).toBe('CutByOther');
-    expect(answer?.remedies).toEqual([{ kind: 'mend', text: 'mending a (other-mig-manager: see its detail)' }]);
+    expect(answer?.remedies.filter(({ kind }) => kind === 'mend')).toEqual([
+      {
+        kind: 'mend',
+        things: [{ node: 'a', conditions: ['other-mig-manager'] }],
+        text: 'fits if a (other-mig-manager: see its detail) is mended',
+      },
+    ]);
   });
 });
 
@@ -131,9 +137,9 @@ describe('why', () => {
       text: 'the GPU has a condition that keeps work away (2 GPUs have xid-needs-reset: reset it; 1 GPU has gpu-lost: reboot the node)',
     });
     expect(answer?.remedies).toEqual([
-      { kind: 'mend', text: 'mending a/0 (xid-needs-reset: reset it)' },
-      { kind: 'mend', text: 'mending a/1 (xid-needs-reset: reset it)' },
-      { kind: 'mend', text: 'mending a/2 (gpu-lost: reboot the node)' },
+      expect.objectContaining({ kind: 'mend', text: 'fits if a/0 (xid-needs-reset: reset it) is mended' }),
+      expect.objectContaining({ kind: 'mend', text: 'fits if a/1 (xid-needs-reset: reset it) is mended' }),
+      expect.objectContaining({ kind: 'mend', text: 'fits if a/2 (gpu-lost: reboot the node) is mended' }),
     ]);
   });
 });

@@ -10,6 +10,8 @@ export interface ControllerConfig {
   readonly nodeUnreachableAfterMs: number;
   readonly nodeLostAfterMs: number;
   readonly auditPeriodMs: number;
+  /** How long work runs before it may be stopped to make room for other work. */
+  readonly protectionMs: number;
   /** What agents do about processes that are not where they belong; absent: they report them. */
   readonly enforcement: EnforcementPolicy | undefined;
   readonly logLevel: string;
@@ -26,6 +28,7 @@ export function readControllerConfig(environment: Environment): ControllerConfig
     nodeUnreachableAfterMs: whole(environment, 'ASTRAGO_NODE_UNREACHABLE_AFTER_MS', 10_000),
     nodeLostAfterMs: whole(environment, 'ASTRAGO_NODE_LOST_AFTER_MS', 60_000),
     auditPeriodMs: whole(environment, 'ASTRAGO_AUDIT_PERIOD_MS', 5000),
+    protectionMs: whole(environment, 'ASTRAGO_PROTECTION_MS', 60_000),
     enforcement: policy(environment),
     logLevel: environment['ASTRAGO_LOG_LEVEL'] ?? 'info',
   };

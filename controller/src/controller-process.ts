@@ -84,6 +84,7 @@ export async function startController(config: ControllerConfig): Promise<Running
       nodeUnreachableAfterMs: config.nodeUnreachableAfterMs,
       nodeLostAfterMs: config.nodeLostAfterMs,
       auditPeriodMs: config.auditPeriodMs,
+      protectionMs: config.protectionMs,
       solve: (text) => solveMilp(text, solverLimitMs, ending.signal),
       onLeadershipLost,
       onDecided: (facts) => metrics.decided(facts),

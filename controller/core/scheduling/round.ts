@@ -13,7 +13,12 @@ export interface RoundDeps {
   readonly nextAllocationId: () => AllocationId;
   /** Since the epoch. */
   readonly nowMs: number;
+  /** Work is let run for so long before it may be stopped to make room; a minute where absent. */
+  readonly protectionMs?: number | undefined;
 }
+
+/** Work that has only just started is let run for a while: stopping it again at once would get nobody anywhere. */
+const defaultProtectionMs = 60_000;
 
 export type Answer = { readonly kind: 'bound'; readonly bind: Bind } | { readonly kind: 'no'; readonly obstacle: Obstacle };
 
@@ -24,11 +29,13 @@ export type Answer = { readonly kind: 'bound'; readonly bind: Bind } | { readonl
 export class Round {
   readonly scheduler: Scheduler;
   readonly nowMs: number;
+  readonly protectionMs: number;
   readonly #nextAllocationId: () => AllocationId;
   /** Asks without room, and when that was found, as a mark of the cluster: a round only takes room away. */
   readonly #withoutRoom = new Map<string, number>();
 
-  constructor(scheduler: Scheduler, { nextAllocationId, nowMs }: RoundDeps) {
+  constructor(scheduler: Scheduler, { nextAllocationId, nowMs, protectionMs }: RoundDeps) {
+    this.protectionMs = protectionMs ?? defaultProtectionMs;
     this.scheduler = scheduler;
     this.#nextAllocationId = nextAllocationId;
     this.nowMs = nowMs;
@@ -70,7 +77,8 @@ export class Round {
 
   /** The same round for a trial, in which things may be given back: it knows of nothing that has no room. */
   afresh(): Round {
-    return new Round(this.scheduler, { nextAllocationId: this.#nextAllocationId, nowMs: this.nowMs });
+    const { nowMs, protectionMs } = this;
+    return new Round(this.scheduler, { nextAllocationId: this.#nextAllocationId, nowMs, protectionMs });
   }
 
   /** Whether there is a place; then it is taken. */

@@ -8,9 +8,6 @@ import type { Candidate } from './make-room.ts';
 import { reservedNodes } from './reserved-nodes.ts';
 import type { Round } from './round.ts';
 
-/** Work that has only just started is let run for a while: stopping it again at once would get nobody anywhere. */
-const protectionMs = 60_000;
-
 /**
  * Of its own workspace what has less priority; of others what they have borrowed, if the unit is within the guarantee of
  * its workspace, and what runs on nodes that are reserved for it. First of those who have most beyond their guarantee,
@@ -68,7 +65,7 @@ function isGuaranteed({ scheduler }: Round, { least }: QueuedUnit, claimant: Wor
 }
 
 function mayBeStopped(
-  { cluster, nowMs }: Round,
+  { cluster, nowMs, protectionMs }: Round,
   workload: WorkloadRecord,
   allocation: AllocationRecord,
   claimant: WorkloadRecord,

@@ -25,6 +25,7 @@ export interface ControllerDeps {
   readonly nodeUnreachableAfterMs: number;
   readonly nodeLostAfterMs: number;
   readonly auditPeriodMs: number;
+  readonly protectionMs?: number;
   /** Solves integer programs, elsewhere. */
   readonly solve: Solve;
   readonly onLeadershipLost: (failure: LeadershipLost) => void;
@@ -138,6 +139,7 @@ export class Controller {
       waiting: this.waiting,
       nextAllocationId: () => this.#deps.newId('alc') as AllocationId,
       nowMs: this.#deps.clock.nowMs,
+      protectionMs: this.#deps.protectionMs,
       onDecided: this.#deps.onDecided,
     });
     await this.#deps.clock.sleep(scheduleGapMs, signal);

@@ -12,6 +12,7 @@ export interface ScheduleDeps {
   readonly waiting: WaitingReasons;
   readonly nextAllocationId: () => AllocationId;
   readonly nowMs: () => number;
+  readonly protectionMs?: number | undefined;
   readonly onDecided: (facts: { readonly ms: number; readonly binds: number }) => void;
 }
 
@@ -21,7 +22,7 @@ export async function scheduleRound(deps: ScheduleDeps): Promise<void> {
     const { cluster } = draft;
     const startMs = performance.now();
     const nowMs = deps.nowMs();
-    const decision = decide(cluster, { nextAllocationId: deps.nextAllocationId, nowMs });
+    const decision = decide(cluster, { nextAllocationId: deps.nextAllocationId, nowMs, protectionMs: deps.protectionMs });
     deps.onDecided({ ms: performance.now() - startMs, binds: decision.binds.length });
     deps.waiting.set(decision);
     for (const bind of decision.binds) {

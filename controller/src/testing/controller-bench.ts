@@ -37,6 +37,7 @@ export class ControllerBench implements AsyncDisposable {
       nodeUnreachableAfterMs: 10_000,
       nodeLostAfterMs: 60_000,
       auditPeriodMs: 5000,
+      protectionMs: 60_000,
       enforcement: undefined,
       logLevel: 'silent',
     };

@@ -1,63 +1,23 @@
-import { freeStarts } from '@astrago/shared/domain/mig/arrange';
 import type { MigGrid } from '@astrago/shared/domain/mig/grid';
-import { inOrder } from '@astrago/shared/domain/mig/layout';
-import { formatSlice, spanOf, type WantedSlice } from '@astrago/shared/domain/mig/slice';
+import type { WantedSlice } from '@astrago/shared/domain/mig/slice';
+import { type PlacementTable, tableFor } from '../mig/placement-table.ts';
+
+/** Differences below this are none: they come from sums in another order. */
+const grain = 1e9;
+
+// A grid that is too large to know all of its layouts has no table.
+const tables = new WeakMap<MigGrid, PlacementTable | 'none'>();
 
 /**
- * How often slices are looked ahead at leaving, per mean life of a slice: the worth of a layout is what it is expected
- * to be worth a tenth of a life later, because a hole next to a slice that is about to end is no hole for long.
- */
-const foresight = 10;
-
-interface Known {
-  readonly lost: Map<string, number>;
-  readonly worth: Map<string, number>;
-}
-
-// The few layouts that occur come up on every GPU of a model.
-const knownByGrid = new WeakMap<MigGrid, Known>();
-
-/**
- * What a GPU with these slices held is worth to the slices to come, in memory slices, 0 or less: nothing is lost on one
- * where every profile could still use all that is free.
+ * What a GPU with these slices held is worth to the slices to come, in memory slices: less where more of what is free
+ * cannot be used by more of the profiles. Equal for all on a device with too many layouts, and for slices that are not
+ * legal together.
  */
 export function worthOfLayout(grid: MigGrid, held: readonly WantedSlice[]): number {
-  const known = knownByGrid.get(grid) ?? { lost: new Map(), worth: new Map() };
-  knownByGrid.set(grid, known);
-  // In one order, so that sums of fractions are the same to the last digit, however the slices came to be.
-  const slices = inOrder(held);
-  const key = slices.map(formatSlice).join();
-  const before = known.worth.get(key);
-  if (before !== undefined) return before;
-  let sum = -foresight * lostTo(grid, slices, key, known);
-  for (const slice of slices)
-    sum += worthOfLayout(
-      grid,
-      slices.filter((other) => other !== slice),
-    );
-  const worth = sum / (foresight + held.length);
-  known.worth.set(key, worth);
-  return worth;
-}
-
-/** Free memory slices that a profile could not use, over all profiles that differ in their places. */
-function lostTo(grid: MigGrid, held: readonly WantedSlice[], key: string, known: Known): number {
-  const before = known.lost.get(key);
-  if (before !== undefined) return before;
-  const free = new Array<boolean>(grid.placementUnits).fill(true);
-  for (const slice of held) {
-    const span = spanOf(grid, slice);
-    if (span !== undefined) free.fill(false, span.start, span.start + span.size);
-  }
-  // Variants of one size with media engines or graphics are the same hole.
-  const plain = grid.profiles.filter(({ name }) => /^\d+g\.\d+gb$/.test(name));
-  let lost = 0;
-  for (const profile of plain) {
-    const covered = new Array<boolean>(grid.placementUnits).fill(false);
-    for (const start of freeStarts(grid, held, profile)) covered.fill(true, start, start + profile.size);
-    lost += free.reduce((sum, open, at) => sum + (open && covered[at] !== true ? 1 : 0), 0);
-  }
-  const mean = plain.length === 0 ? 0 : lost / plain.length;
-  known.lost.set(key, mean);
-  return mean;
+  const table = tables.get(grid) ?? tableFor(grid) ?? 'none';
+  tables.set(grid, table);
+  if (table === 'none') return 0;
+  const layout = table.catalogue.idOf(held);
+  const worth = layout === undefined ? 0 : (table.potential[table.catalogue.setOf(layout)] ?? 0);
+  return Math.round(worth * grain) / grain;
 }

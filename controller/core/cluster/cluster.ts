@@ -44,6 +44,8 @@ export class Cluster {
 
   readonly #queued = new Queue();
   readonly #stoppable = new Map<WorkspaceName, Set<WorkloadId>>();
+  /** Placed work that said how long it runs. */
+  readonly #timed = new Set<WorkloadId>();
   /** Workloads that were stopped to make room, and run or queue again. */
   readonly #evicted = new Set<WorkloadId>();
   readonly #gangs = new Map<string, Set<WorkloadId>>();
@@ -121,6 +123,11 @@ export class Cluster {
   /** What of a workspace runs and may be interrupted. */
   stoppableOf(workspace: WorkspaceName): readonly WorkloadRecord[] {
     return [...(this.#stoppable.get(workspace) ?? [])].map((id) => this.#require(id));
+  }
+
+  /** Whether it is known of anything that is placed when it will end. */
+  get hasKnownEnds(): boolean {
+    return this.#timed.size > 0;
   }
 
   /** Live workloads that made room for others at some time, or are about to. */
@@ -278,6 +285,8 @@ export class Cluster {
     const isStoppable = live?.interruptible !== undefined && (live.phase === 'running' || live.phase === 'starting');
     if (before !== undefined && !isStoppable) toggle(this.#stoppable, before.workspace, id, false);
     if (isStoppable) toggle(this.#stoppable, live.workspace, id, true);
+    if (live?.expectedSeconds !== undefined && live.phase !== 'queued') this.#timed.add(id);
+    else this.#timed.delete(id);
     if (live?.eviction === undefined) this.#evicted.delete(id);
     else this.#evicted.add(id);
     const left = before === undefined ? undefined : gangKey(before);

@@ -28,6 +28,7 @@ export function reservationFor(round: Round, unit: QueuedUnit, scope: Scope | un
   const [first] = unit.members;
   if (first === undefined) return undefined;
   const mayDrain = nowMs - first.submittedAtMs >= drainAfterMs;
+  if (!mayDrain && !cluster.hasKnownEnds) return undefined;
   const ending: AllocationRecord[] = [];
   const found = cluster.attempt(() => {
     const reservations: Reservation[] = [];

@@ -6,7 +6,9 @@ import { profilesOfAtLeast } from '../bays/ask-variants.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ObservedGpu, ObservedNode } from '../cluster/observed.ts';
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
+import { admit } from '../scheduling/admission.ts';
 import { modelFits } from '../scheduling/gpu-view.ts';
+import { schedulerOf } from '../scheduling/scheduler.ts';
 import type { WaitingPiece, Want } from './demand.ts';
 import type { Movability, Pool, PoolGpu, PoolNode, Standing, UsedSlice } from './pool.ts';
 
@@ -77,7 +79,8 @@ export function waitingFor(cluster: Cluster, pool: Pool): readonly WaitingPiece[
     // Work that insists on certain nodes, or on company, is not what a pool as a whole is cut for.
     if (!modelFits(pool.model, workload.model) || workload.constraints !== undefined || workload.gang !== undefined) return [];
     const want = wantOf(workload, grid);
-    if (want === undefined) return [];
+    // What a quota keeps back is not helped by cutting.
+    if (want === undefined || !isAdmitted(cluster, workload)) return [];
     const one = want.kind === 'whole' ? wholeUnits(grid) : grid === undefined ? undefined : profileUnits(grid, want.profile);
     if (one === undefined) return [];
     const pieces = want.kind === 'whole' ? want.gpus : 1;
@@ -90,6 +93,11 @@ export function waitingFor(cluster: Cluster, pool: Pool): readonly WaitingPiece[
     const piece = { want, units: units.memory / count, cpuMilli: cpuMilli / count, memoryMiB: memoryMiB / count };
     return new Array<WaitingPiece>(count).fill({ ...piece, priority, waitingSinceMs: submittedAtMs });
   });
+}
+
+function isAdmitted(cluster: Cluster, workload: WorkloadRecord): boolean {
+  const scheduler = schedulerOf(cluster);
+  return scheduler.variantsOf(workload).some((variant) => admit(scheduler, workload, variant).kind === 'admitted');
 }
 
 function wantOf({ ask }: WorkloadRecord, grid: MigGrid | undefined): Want | undefined {

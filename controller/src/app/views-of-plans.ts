@@ -27,16 +27,15 @@ export function poolNamed(cluster: Cluster, words: string): string {
 
 export function proposalView(cluster: Cluster, proposal: Proposal): ProposalView {
   const { id, model, madeAtMs, plan, demand, cost, verdict } = proposal;
-  const nameOf = (workload: string): string => cluster.workloads.get(workload as WorkloadId)?.name ?? workload;
   const counts = Map.groupBy(plan.claims, (claim) => claim.demand);
   return {
     id,
     model,
     madeAtMs,
-    text: plan.moves.reduce((text, { workload }) => text.replaceAll(workload, nameOf(workload)), proposal.text),
+    text: inNames(cluster, proposal),
     changes: plan.changes.map(({ node, gpu, before, layout }) => ({ node, gpuUuid: gpu, before: copy(before), layout: copy(layout) })),
     moves: plan.moves.map(({ workload, from, to }) => ({
-      workload: nameOf(workload),
+      workload: nameOf(cluster, workload),
       from: { gpuUuid: from.gpu, slice: { ...from.slice } },
       to: { gpuUuid: to.gpu, slice: { ...to.slice } },
     })),
@@ -47,6 +46,20 @@ export function proposalView(cluster: Cluster, proposal: Proposal): ProposalView
     }),
     waits: verdict.kind === 'wait' ? { reason: verdict.reason, untilMs: verdict.untilMs } : undefined,
   };
+}
+
+function nameOf(cluster: Cluster, workload: string): string {
+  return cluster.workloads.get(workload as WorkloadId)?.name ?? workload;
+}
+
+/** A plan speaks of ids; people say `sim-1/0`, and names. */
+function inNames(cluster: Cluster, { text, plan }: Proposal): string {
+  let told = plan.moves.reduce((before, { workload }) => before.replaceAll(workload, nameOf(cluster, workload)), text);
+  for (const uuid of new Set([...plan.changes.map(({ gpu }) => gpu), ...plan.moves.flatMap(({ from, to }) => [from.gpu, to.gpu])])) {
+    const gpu = cluster.gpu(uuid);
+    if (gpu !== undefined) told = told.replaceAll(uuid, `${gpu.node}/${gpu.index}`);
+  }
+  return told;
 }
 
 function copy(layout: Layout): ProposalView['changes'][number]['layout'] {

@@ -9,6 +9,7 @@ import { addUnits, noUnits, wholeUnits } from '@astrago/shared/domain/units';
 import type { Cluster } from '#core/cluster/cluster';
 import type { ObservedGpu, ObservedNode, ObservedReading } from '#core/cluster/observed';
 import type { AllocationRecord } from '#core/cluster/records';
+import { roundUnits } from '#core/cluster/share';
 import type { LayoutPlan as CorePlan } from '#core/repartition/plan';
 import { viewGpu } from '#core/scheduling/gpu-view';
 import { nameOf, shareEnforcement } from './work-views.ts';
@@ -33,7 +34,7 @@ export function gpuView(cluster: Cluster, gpu: ObservedGpu, reading: ObservedRea
     workload: whole === undefined ? undefined : nameOf(cluster, whole.workload),
     shares: cluster.allocationsOnGpu(gpu.uuid).flatMap((allocation) => sharesOf(cluster, gpu, allocation)),
     units: { ...view.units },
-    allocatedUnits: { compute: view.units.compute - view.freeUnits.compute, memory: view.units.memory - view.freeUnits.memory },
+    allocatedUnits: roundUnits({ compute: view.units.compute - view.freeUnits.compute, memory: view.units.memory - view.freeUnits.memory }),
     // A cut GPU has none of its own; a reading from before it was cut says nothing of it now.
     utilizationRatio: gpu.migEnabled ? undefined : reading?.utilizationRatio,
     memoryUsedMiB: reading?.memoryUsedMiB,
@@ -103,7 +104,7 @@ export function nodeView(cluster: Cluster, node: ObservedNode, lastSeenMs: numbe
     memoryMiB: known ? node.memoryMiB : undefined,
     memoryMiBAllocated: allocations.reduce((sum, allocation) => sum + allocation.memoryMiB, 0),
     units: node.gpus.reduce((sum, gpu) => addUnits(sum, wholeUnits(gpu.grid)), noUnits),
-    allocatedUnits: allocations.reduce((sum, allocation) => addUnits(sum, allocation.units), noUnits),
+    allocatedUnits: roundUnits(allocations.reduce((sum, allocation) => addUnits(sum, allocation.units), noUnits)),
     agentVersion: node.agentVersion,
     driverVersion: node.driverVersion,
     lastSeenMs,

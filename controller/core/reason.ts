@@ -15,6 +15,7 @@ export const waitingReasons = {
   WaitingForGuarantee: 'what is left is guaranteed to other workspaces, and it may not be interrupted when they ask for it',
   WaitingForBudget: 'the hours of its workspace are used up',
   WaitingForGang: 'too few members of its gang can start together',
+  LocalityUnmet: 'enough is free, but not as close together, or as far apart, as it must be',
   RoomIsKept: 'there is room, and it is kept for work that was waiting before',
   RoomIsMade: 'other work is being stopped to make room for it',
   NodeUnreachable: 'the node does not answer',

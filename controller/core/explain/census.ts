@@ -41,6 +41,7 @@ const nearestFirst: readonly WaitingReason[] = [
   'WaitingForGuarantee',
   'WaitingForBudget',
   'WaitingForGang',
+  'LocalityUnmet',
   'WaitingForSlots',
   'SharedOtherwise',
   'FragmentedSlots',

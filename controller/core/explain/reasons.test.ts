@@ -31,6 +31,25 @@ describe('what stood in the way', () => {
   });
 });
 
+describe('room that is not where it must be', () => {
+  const cluster = sampleCluster([{ name: 'a', gpus: [h100, h100] }]);
+
+  it('is told apart from no room: members of a gang that must be on nodes of their own', () => {
+    const gang = { name: 'g', least: 2, members: 2 };
+    const members = [1, 2].map((sequence) =>
+      sampleWorkload(sequence, whole(1), { gang, constraints: { apart: { level: 'node', required: true } } }),
+    );
+    for (const record of members) cluster.apply({ kind: 'workload', record });
+    const [first] = members;
+    expect(first === undefined ? [] : [...reasonsOf(cluster, first, 'room')]).toEqual([['LocalityUnmet', 1]]);
+  });
+
+  it('and GPUs that must be joined by NVLink, and are not known to be', () => {
+    const ask = sampleWorkload(3, whole(2), { constraints: { together: [{ level: 'nvlink', required: true }] } });
+    expect([...reasonsOf(cluster, ask, 'room')]).toEqual([['LocalityUnmet', 1]]);
+  });
+});
+
 describe('words', () => {
   it.each([
     [400, '1 s'],

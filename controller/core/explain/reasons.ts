@@ -35,10 +35,12 @@ function reasonsOfRoom(cluster: Cluster, workload: WorkloadRecord): ReasonCounts
   if (places === 0) return reasons;
   // A limit may leave it only GPUs of a model that counts for less, and of these there are none.
   if (fitsWithoutLimits(cluster, workload)) return new Map([...reasons, ['WaitingForQuota', 1]]);
-  if (workload.gang === undefined) return new Map([...reasons, ['FragmentedSlots', (reasons.get('FragmentedSlots') ?? 0) + 1]]);
   const { least } = unitOf(cluster, workload);
-  // As many members as have no place; the last stands for wishes about places that are near or apart.
-  return new Map([...reasons, ['WaitingForGang', Math.max(1, least - places)]]);
+  if (workload.gang !== undefined && least > places) return new Map([...reasons, ['WaitingForGang', least - places]]);
+  const { together, apart } = workload.constraints ?? {};
+  if (apart?.required === true || together?.some(({ required }) => required) === true) return new Map([...reasons, ['LocalityUnmet', 1]]);
+  if (workload.gang !== undefined) return new Map([...reasons, ['WaitingForGang', 1]]);
+  return new Map([...reasons, ['FragmentedSlots', (reasons.get('FragmentedSlots') ?? 0) + 1]]);
 }
 
 function fitsWithoutLimits(cluster: Cluster, workload: WorkloadRecord): boolean {

@@ -78,6 +78,7 @@ const notOfGpus: ReadonlySet<WaitingReason> = new Set<WaitingReason>([
   'WaitingForGuarantee',
   'WaitingForBudget',
   'WaitingForGang',
+  'LocalityUnmet',
   'RoomIsKept',
   'RoomIsMade',
   'NoNodes',

@@ -279,16 +279,19 @@ export class Bays {
   #basisNow(): Basis {
     const { asked, isTrying } = this.#cluster;
     this.#lookedAt = asked.total;
-    const capacity = new Map<string, number>();
-    const free = new Map<string, number>();
-    for (const { bays, pools, rank } of this.#seats.values())
-      for (const [at, pool] of pools.entries()) {
-        const key = this.#pools.keyOf(pool);
-        const shape = this.#shapes[rank + at] ?? this.shapeAt(rank + at);
-        capacity.set(key, (capacity.get(key) ?? 0) + (bays[at]?.gpus.length ?? 0));
-        free.set(key, (free.get(key) ?? 0) + (shape === undefined ? 0 : freeMilli(shape.gpus) / 1000));
-      }
-    return { parts: asked.parts(), capacity, free, turnover: asked.turnover, pools: this.#pools, isOfTrial: isTrying };
+    const capacity = new Float64Array(this.#pools.count);
+    const free = new Float64Array(this.#pools.count);
+    for (let rank = 0; rank < this.#bays.length; rank += 1) {
+      const shape = this.#shapes[rank] ?? this.shapeAt(rank);
+      if (shape === undefined) continue;
+      const { pool, gpus } = shape;
+      capacity[pool] = (capacity[pool] ?? 0) + this.#at(rank).gpus.length;
+      free[pool] = (free[pool] ?? 0) + freeMilli(gpus);
+    }
+    const byKey = (amounts: Float64Array, unit: number): ReadonlyMap<string, number> =>
+      new Map([...amounts].map((amount, pool) => [this.#pools.keyOf(pool), amount / unit]));
+    const [parts, turnover] = [asked.parts(), asked.turnover];
+    return { parts, turnover, capacity: byKey(capacity, 1), free: byKey(free, 1000), pools: this.#pools, isOfTrial: isTrying };
   }
 
   #policy(): PlacementPolicy {

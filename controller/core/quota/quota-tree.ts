@@ -57,6 +57,7 @@ export class QuotaTree {
   readonly root: QuotaNode;
   readonly #nodes = new Map<string, MutableNode>();
   readonly #root: MutableNode;
+  #promised: readonly boolean[] = [];
 
   /** The specs must be without faults; what they may be is `findFaults`' to say. */
   constructor(facts: { readonly name: string; readonly capacity: Amounts; readonly specs: readonly QuotaSpec[] }) {
@@ -103,7 +104,11 @@ export class QuotaTree {
 
   /** Whether any quota is promised a part of the axis. */
   isPromised(axis: number): boolean {
-    return this.#root.children.some(({ guaranteed }) => guaranteed[axis] !== Number.POSITIVE_INFINITY);
+    return this.#promised[axis] === true;
+  }
+
+  get hasPromises(): boolean {
+    return this.#promised.includes(true);
   }
 
   /** What `leaf` may do with so much more now. Costs the depth of the tree. */
@@ -163,12 +168,14 @@ export class QuotaTree {
     const node = this.#require(name);
     const { promise, limit } = node;
     const before = [...this.#nodes.values()].map((each) => [each, each.guaranteed] as const);
+    const promised = this.#promised;
     node.promise = quota.guaranteed;
     node.limit = this.axes.bounds(quota.limit);
     this.#promise();
     return () => {
       node.promise = promise;
       node.limit = limit;
+      this.#promised = promised;
       for (const [each, guaranteed] of before) each.guaranteed = guaranteed;
     };
   }
@@ -220,12 +227,12 @@ export class QuotaTree {
     const promised = new Set(
       below.flatMap(({ promise }) => entriesOf(promise).flatMap(([resource]) => [resource, totalOf(resource) ?? resource])),
     );
-    const unbounded = this.axes.names.map((resource) => !promised.has(resource));
+    this.#promised = this.axes.names.map((resource) => promised.has(resource));
     for (const node of below.reverse()) {
       const named = this.axes.sums(node.promise);
       const own = new Set(entriesOf(node.promise).flatMap(([resource]) => [resource, totalOf(resource) ?? resource]));
       node.guaranteed = named.map((amount, axis) =>
-        unbounded[axis] === true
+        !this.isPromised(axis)
           ? Number.POSITIVE_INFINITY
           : isLeaf(node) || own.has(this.axes.names[axis] ?? 'compute')
             ? amount

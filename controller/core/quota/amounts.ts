@@ -4,7 +4,7 @@
 /** cpu in thousandths of a core, memory in MiB, the other two in slice units; either may be narrowed to one GPU class. */
 export type ResourceName = 'cpu' | 'memory' | 'compute' | 'gpu-memory' | `compute/${string}` | `gpu-memory/${string}`;
 
-/** Thousandths of a unit count; a resource that is not named is not asked for, not promised, or not limited. */
+/** In the units above, down to thousandths of one; a resource that is not named is not asked for, not promised, or not limited. */
 export type Amounts = Readonly<Partial<Record<ResourceName, number>>>;
 
 /** Thousandths, one number an axis; whole, and Infinity where something is not bounded. */

@@ -15,21 +15,20 @@ export interface Relabel {
  * The cluster is changed accordingly.
  */
 export function relabel(cluster: Cluster, quotas: Quotas): readonly Relabel[] {
-  const { tree } = quotas;
   const changed: Relabel[] = [];
   const label = (allocation: AllocationRecord, borrowed: boolean): void => {
     cluster.apply({ kind: 'allocation', record: { ...allocation, borrowed: borrowed || undefined } });
     changed.push({ allocation: allocation.id, borrowed });
   };
-  if (tree.isOverGuarantee()) {
+  if (quotas.isOverGuarantee) {
     const own = [...cluster.allocations.values()].filter(({ borrowed }) => borrowed !== true).sort(youngestFirst);
     for (const allocation of own) {
       if (cluster.workloads.get(allocation.workload)?.interruptible === undefined) continue;
-      if (tree.isOverGuarantee(allocation.workspace)) label(allocation, true);
+      if (quotas.exceedsGuarantee(allocation.workspace, quotas.chargeOf(allocation))) label(allocation, true);
     }
   }
   for (const allocation of cluster.borrowed().toSorted(youngestFirst).toReversed()) {
-    if (tree.judge(allocation.workspace, quotas.chargeOf(allocation), 'guarantee').kind === 'guaranteed') label(allocation, false);
+    if (!quotas.isBorrowing(allocation.workspace, quotas.chargeOf(allocation))) label(allocation, false);
   }
   return changed;
 }

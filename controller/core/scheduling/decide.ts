@@ -28,7 +28,7 @@ export function decide(cluster: Cluster, deps: RoundDeps, scheduler: Scheduler =
       // Before anybody's work is called its own: what they were promised is theirs first.
       for (const unit of units) if (look.holds.isPromised(unit)) look.pledges.make(unit);
       const relabels = relabel(cluster, scheduler.quotas);
-      for (const unit of serviceOrder(scheduler.quotas.tree, units, look.holds)) look.at(unit);
+      for (const unit of serviceOrder(scheduler, units, look.holds)) look.at(unit);
       const { binds, evictions, waiting } = look;
       return { binds, evictions, relabels, waiting };
     } finally {

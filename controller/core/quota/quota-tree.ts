@@ -39,7 +39,7 @@ export type Verdict =
       readonly asked: number;
       /** `never`: the ask alone is above the limit. */
       readonly when: 'never' | 'now';
-      /** Taking back what is lent would let it in: every guarantee on the way up has room for it. */
+      /** Taking back what is lent would let it in: every guarantee on the way up has room for it, and every limit beside what is kept. */
       readonly withinGuarantee: boolean;
     };
 
@@ -141,7 +141,7 @@ export class QuotaTree {
           used: used / 1000,
           asked: asked / 1000,
           when: asked > limit ? 'never' : 'now',
-          withinGuarantee: within,
+          withinGuarantee: within && isWithinLimits(leaf, ask),
         };
       }
     return { kind: within ? 'within-guarantee' : 'borrowing' };
@@ -330,4 +330,13 @@ function addKept(leaf: QuotaNode, amount: Vector, sign: 1 | -1): void {
       if (isNamed(node, axis)) isRest = false;
     }
   }
+}
+
+/** Whether the limits on the way up have room beside what is not lent: a rest may be larger than the limit of who shares it. */
+function isWithinLimits(leaf: QuotaNode, ask: Vector): boolean {
+  for (let node: QuotaNode | undefined = leaf; node !== undefined; node = node.parent) {
+    const { nonBorrowed, limit } = node;
+    if (ask.some((asked, axis) => asked > 0 && (nonBorrowed[axis] ?? 0) + asked > (limit[axis] ?? 0))) return false;
+  }
+  return true;
 }

@@ -1,12 +1,12 @@
 import type { WorkspaceName } from '@astrago/shared/domain/ids';
-import { wholeUnits } from '@astrago/shared/domain/units';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { AllocationRecord } from '../cluster/records.ts';
 import { modelFits } from '../scheduling/gpu-view.ts';
-import type { Amounts, ResourceName, Vector } from './amounts.ts';
+import type { ResourceName, Vector } from './amounts.ts';
+import { capacityOf } from './capacity.ts';
 import { type QuotaNode, QuotaTree, type Verdict } from './quota-tree.ts';
 import { dominant, surplusShares } from './shares.ts';
-import { amountsOf, organisation, ownWorkOf, specsOf } from './workspace-specs.ts';
+import { organisation, ownWorkOf, specsOf } from './workspace-specs.ts';
 
 /** The quotas of a cluster, counted along with its allocations, also while something is tried and undone. */
 export class Quotas {
@@ -30,10 +30,7 @@ export class Quotas {
     const known = this.#tree;
     if (known !== undefined && this.#revision === this.#cluster.quotaRevision) return known;
     const specs = specsOf(this.#cluster.workspaces);
-    const models = new Set(
-      [...this.#cluster.workspaces.values()].flatMap(({ limit, guaranteed }) => modelsIn(amountsOf(limit), amountsOf(guaranteed))),
-    );
-    const tree = new QuotaTree({ name: organisation, capacity: capacityOf(this.#cluster, [...models].sort()), specs });
+    const tree = new QuotaTree({ name: organisation, capacity: capacityOf(this.#cluster, specs), specs });
     this.#tree = tree;
     this.#axes = tree.axes.names.map(countedBy);
     this.#leaves = new Map(
@@ -60,8 +57,9 @@ export class Quotas {
   charge({ units, cpuMilli, memoryMiB }: Pick<AllocationRecord, 'units' | 'cpuMilli' | 'memoryMiB'>, models: readonly string[]): Vector {
     const { tree } = this;
     const charge = new Float64Array(tree.axes.names.length);
-    for (const [axis, { of, model }] of this.#axes.entries()) {
-      const amount = of === 'cpu' ? cpuMilli : of === 'memory' ? memoryMiB : of === 'compute' ? units.compute : units.memory;
+    for (const [axis, { resource, model }] of this.#axes.entries()) {
+      const amount =
+        resource === 'cpu' ? cpuMilli : resource === 'memory' ? memoryMiB : resource === 'compute' ? units.compute : units.memory;
       if (amount > 0 && (model === undefined || models.some((one) => modelFits(one, model)))) charge[axis] = Math.round(1000 * amount);
     }
     return charge;
@@ -120,37 +118,12 @@ export class Quotas {
 }
 
 interface CountedAxis {
-  readonly of: 'cpu' | 'memory' | 'compute' | 'gpu-memory';
+  readonly resource: 'cpu' | 'memory' | 'compute' | 'gpu-memory';
   /** Words that a GPU's model must hold to count; absent: all do. */
   readonly model: string | undefined;
 }
 
 function countedBy(name: ResourceName): CountedAxis {
-  const [of = '', ...words] = name.split('/');
-  return { of: of as CountedAxis['of'], model: words.length === 0 ? undefined : words.join('/') };
-}
-
-function modelsIn(...amounts: readonly Amounts[]): readonly string[] {
-  return amounts.flatMap((each) => Object.keys(each)).flatMap((name) => (name.includes('/') ? [name.slice(name.indexOf('/') + 1)] : []));
-}
-
-function capacityOf(cluster: Cluster, models: readonly string[]): Amounts {
-  const sums = { cpu: 0, memory: 0, compute: 0, 'gpu-memory': 0 };
-  const byModel: Partial<Record<ResourceName, number>> = {};
-  for (const model of models) for (const of of ['compute', 'gpu-memory'] as const) byModel[`${of}/${model}`] = 0;
-  for (const node of cluster.observed.values()) {
-    sums.cpu += node.cpuMilli;
-    sums.memory += node.memoryMiB;
-    for (const gpu of node.gpus) {
-      const units = wholeUnits(gpu.grid);
-      sums.compute += units.compute;
-      sums['gpu-memory'] += units.memory;
-      for (const model of models) {
-        if (!modelFits(gpu.model, model)) continue;
-        byModel[`compute/${model}`] = (byModel[`compute/${model}`] ?? 0) + units.compute;
-        byModel[`gpu-memory/${model}`] = (byModel[`gpu-memory/${model}`] ?? 0) + units.memory;
-      }
-    }
-  }
-  return { ...sums, ...byModel };
+  const [resource = '', ...words] = name.split('/');
+  return { resource: resource as CountedAxis['resource'], model: words.length === 0 ? undefined : words.join('/') };
 }

@@ -1,21 +1,7 @@
 import type { Vector } from './amounts.ts';
 import type { QuotaNode, QuotaTree } from './quota-tree.ts';
 import { dominant, saturation, surplusShares } from './shares.ts';
-
-type Turn = 'guaranteed' | 'surplus' | 'none';
-
-interface Standing {
-  readonly turn: Turn;
-  /** Lower is served first, among nodes of one turn. */
-  readonly key: number;
-  /** Beyond the guarantee; of a node above others rescaled, so that one child's use does not stand for all. */
-  readonly shares: Float64Array;
-  /** A quota keeps back what it or somebody below asks for. */
-  readonly asksInVain: boolean;
-  readonly best: QuotaNode | undefined;
-  /** Of a leaf, what it held then. */
-  readonly used: Vector | undefined;
-}
+import { Siblings, type Standing } from './siblings.ts';
 
 /**
  * Which leaf is served next. First whoever is within its guarantee, the least saturated first; then what is left over
@@ -23,12 +9,15 @@ interface Standing {
  * 2013: the shares of children that may still be served are scaled to the least served of them, and children that ask
  * in vain are left out, so that neither starves beside a sibling who needs other resources).
  *
- * A change at one leaf costs its path, and on it a look at the siblings; not the leaves, nor what waits in them. An offer
- * that changes nothing about whose turn it is costs the leaf only.
+ * A change at one leaf costs its path, and on it the logarithm of the siblings; not the leaves, nor what waits in them. An
+ * offer that changes nothing about whose turn it is costs the leaf only.
  */
 export class ServiceOrder {
   readonly #tree: QuotaTree;
   readonly #standings = new Map<QuotaNode, Standing>();
+  readonly #siblings = new Map<QuotaNode, Siblings>();
+  /** What a leaf held when it was last looked at. */
+  readonly #held = new Map<QuotaNode, Vector>();
   readonly #asks: Map<QuotaNode, Vector>;
   /** Leaves that a limit keeps back, with the node whose it is. */
   readonly #kept = new Map<QuotaNode, string>();
@@ -38,7 +27,19 @@ export class ServiceOrder {
   constructor(tree: QuotaTree, asks: Iterable<readonly [QuotaNode, Vector]> = []) {
     this.#tree = tree;
     this.#asks = new Map(asks);
-    for (const node of [...tree.nodes()].reverse()) this.#standings.set(node, this.#stand(node));
+    for (const node of [...tree.nodes()].reverse()) {
+      if (node.children.length > 0)
+        this.#siblings.set(
+          node,
+          new Siblings(
+            node.children,
+            (child) => this.#standing(child),
+            (a, b) => this.#isBefore(a, b),
+          ),
+        );
+      this.#standings.set(node, this.#stand(node));
+      this.#held.set(node, node.used.slice());
+    }
   }
 
   /** What a leaf asks for next; absent when nothing waits there. */
@@ -63,14 +64,14 @@ export class ServiceOrder {
   /** Whose turn it is, also where a limit keeps it back; absent when nobody asks. For who looks at each ask once. */
   turn(): { readonly leaf: QuotaNode; readonly ask: Vector } | undefined {
     for (;;) {
-      let node = this.#tree.root;
-      for (let below = this.#standing(node).best; below !== undefined; below = this.#standing(node).best) node = below;
-      const ask = this.#asks.get(node);
-      const { turn } = this.#standing(node);
+      let leaf = this.#tree.root;
+      for (let below = this.#first(leaf); below !== undefined; below = this.#first(leaf)) leaf = below;
+      const ask = this.#asks.get(leaf);
+      const { turn } = this.#standing(leaf);
       if (ask === undefined || turn === 'none') return undefined;
       // Others may have used up the guarantee above it since it was looked at.
-      if (turn === this.#turnOf(node, ask)) return { leaf: node, ask };
-      this.#rekey(node);
+      if (turn === this.#turnOf(leaf, ask)) return { leaf, ask };
+      this.#rekey(leaf);
     }
   }
 
@@ -86,58 +87,55 @@ export class ServiceOrder {
     return undefined;
   }
 
+  #first(node: QuotaNode): QuotaNode | undefined {
+    return this.#siblings.get(node)?.first;
+  }
+
   #rekey(leaf: QuotaNode): void {
-    const before = this.#standings.get(leaf);
+    const before = this.#standing(leaf);
     const now = this.#stand(leaf);
+    const held = this.#held.get(leaf);
     this.#standings.set(leaf, now);
-    if (before !== undefined && isSame(before, now)) return;
-    for (let node = leaf.parent; node !== undefined; node = node.parent) this.#standings.set(node, this.#stand(node));
+    // Everything above a leaf follows from these.
+    const isSame = before.turn === now.turn && before.asksInVain === now.asksInVain;
+    if (isSame && held?.every((amount, axis) => amount === leaf.used[axis]) === true) return;
+    this.#held.set(leaf, leaf.used.slice());
+    let node = leaf;
+    for (let above = node.parent; above !== undefined; above = node.parent) {
+      this.#siblings.get(above)?.set(node, this.#standing(node));
+      this.#standings.set(above, this.#stand(above));
+      node = above;
+    }
   }
 
   #stand(node: QuotaNode): Standing {
-    if (node.children.length > 0) return this.#standAbove(node);
+    const siblings = this.#siblings.get(node);
+    if (siblings !== undefined) {
+      const { first, asksInVain } = siblings;
+      const turn = first === undefined ? 'none' : this.#standing(first).turn;
+      const shares = siblings.shares();
+      return { turn, key: this.#key(node, turn, shares), shares, asksInVain };
+    }
     const ask = this.#asks.get(node);
     const shares = surplusShares(this.#tree, node);
     const asksInVain = this.#kept.has(node);
     const turn = ask === undefined || asksInVain ? 'none' : this.#turnOf(node, ask);
-    return { turn, key: this.#key(node, turn, shares), shares, asksInVain, best: undefined, used: node.used.slice() };
+    return { turn, key: this.#key(node, turn, shares), shares, asksInVain };
   }
 
   /** Who asks only for what nobody is promised is served by shares, and borrows nothing. */
-  #turnOf(leaf: QuotaNode, ask: Vector): Turn {
+  #turnOf(leaf: QuotaNode, ask: Vector): Standing['turn'] {
     return ask.some((asked, axis) => asked > 0 && this.#tree.isPromised(axis)) && this.#tree.fitsGuarantee(leaf, ask)
       ? 'guaranteed'
       : 'surplus';
   }
 
-  #standAbove(node: QuotaNode): Standing {
-    let best: QuotaNode | undefined;
-    let least = Number.POSITIVE_INFINITY;
-    for (const child of node.children) {
-      const { turn, shares } = this.#standing(child);
-      if (turn === 'none') continue;
-      least = Math.min(least, dominant(shares, child));
-      if (best === undefined || this.#before(child, best)) best = child;
-    }
-    const sum = new Float64Array(this.#tree.axes.names.length);
-    let inVain = false;
-    for (const child of node.children) {
-      const { turn, shares, asksInVain } = this.#standing(child);
-      inVain ||= asksInVain;
-      const own = dominant(shares, child);
-      const scale = turn !== 'none' ? (own === 0 ? 0 : least / own) : asksInVain ? 0 : 1;
-      for (let axis = 0; axis < sum.length; axis += 1) sum[axis] = (sum[axis] ?? 0) + scale * (shares[axis] ?? 0);
-    }
-    const turn = best === undefined ? 'none' : this.#standing(best).turn;
-    return { turn, key: this.#key(node, turn, sum), shares: sum, asksInVain: inVain, best, used: undefined };
-  }
-
-  #key(node: QuotaNode, turn: Turn, shares: Float64Array): number {
+  #key(node: QuotaNode, turn: Standing['turn'], shares: Float64Array): number {
     if (turn !== 'surplus') return turn === 'none' ? Number.POSITIVE_INFINITY : saturation(this.#tree, node);
     return dominant(shares, node);
   }
 
-  #before(a: QuotaNode, b: QuotaNode): boolean {
+  #isBefore(a: QuotaNode, b: QuotaNode): boolean {
     const [first, second] = [this.#standing(a), this.#standing(b)];
     if (first.turn !== second.turn) return first.turn === 'guaranteed';
     if (first.turn === 'surplus' && a.orderPriority !== b.orderPriority) return a.orderPriority > b.orderPriority;
@@ -161,9 +159,4 @@ export class ServiceOrder {
   #standing(node: QuotaNode): Standing {
     return this.#standings.get(node) ?? this.#stand(node);
   }
-}
-
-/** Of a leaf: everything above it follows from these. */
-function isSame(a: Standing, b: Standing): boolean {
-  return a.turn === b.turn && a.asksInVain === b.asksInVain && (a.used?.every((amount, axis) => amount === b.used?.[axis]) ?? false);
 }

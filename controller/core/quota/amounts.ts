@@ -14,7 +14,7 @@ export function entriesOf(amounts: Amounts): readonly (readonly [ResourceName, n
   return Object.entries(amounts).flatMap(([name, amount]) => (amount === undefined ? [] : [[name as ResourceName, amount] as const]));
 }
 
-/** `compute` of `compute/h100-80gb`; absent for what is a total itself. */
+/** `compute` of `compute/h100`; absent for what is a total itself. */
 export function totalOf(name: ResourceName): 'compute' | 'gpu-memory' | undefined {
   if (name.startsWith('compute/')) return 'compute';
   return name.startsWith('gpu-memory/') ? 'gpu-memory' : undefined;
@@ -56,10 +56,6 @@ export class Axes {
       if (at !== undefined) vector[at] = Math.round(1000 * amount);
     }
     return vector;
-  }
-
-  indexOf(name: ResourceName): number | undefined {
-    return this.#indexOf.get(name);
   }
 
   #add(vector: Vector, name: ResourceName, amount: number): void {

@@ -36,14 +36,6 @@ export class QuotaAccount {
     this.tree = tree;
   }
 
-  get size(): number {
-    return this.#charges.size;
-  }
-
-  find(id: string): Charge | undefined {
-    return this.#charges.get(id);
-  }
-
   all(): Iterable<Charge> {
     return this.#charges.values();
   }

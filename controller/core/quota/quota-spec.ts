@@ -12,10 +12,6 @@ export interface QuotaSpec {
   readonly limit: Amounts;
   /** Its part of what is left over, beside its siblings; more than 0, 1 when absent. */
   readonly weight?: number | undefined;
-  /** Replaces the weight on the axes of one GPU class. */
-  readonly classWeights?: Readonly<Record<string, number>> | undefined;
-  /** Among siblings, what is left over goes to the higher one first; 0 when absent. */
-  readonly orderPriority?: number | undefined;
 }
 
 export type QuotaFault =
@@ -24,7 +20,6 @@ export type QuotaFault =
   | { readonly kind: 'circle'; readonly name: string }
   | { readonly kind: 'bad-weight'; readonly name: string }
   | { readonly kind: 'bad-amount'; readonly name: string; readonly resource: ResourceName }
-  | { readonly kind: 'guaranteed-above-limit'; readonly name: string; readonly resource: ResourceName }
   | {
       /** The promises below a node come to more than its own: they cannot all be kept at once. */
       readonly kind: 'overcommitted';
@@ -46,12 +41,10 @@ export function findFaults(root: string, specs: readonly QuotaSpec[]): readonly 
     const { name, parent = root } = spec;
     if (parent !== root && !parents.has(parent)) faults.push({ kind: 'no-such-parent', name, parent });
     if (isBelowItself(name, parents)) faults.push({ kind: 'circle', name });
-    const weights = [spec.weight ?? 1, ...Object.values(spec.classWeights ?? {})];
-    if (!weights.every((weight) => weight > 0 && Number.isFinite(weight))) faults.push({ kind: 'bad-weight', name });
+    const { weight = 1 } = spec;
+    if (!(weight > 0) || !Number.isFinite(weight)) faults.push({ kind: 'bad-weight', name });
     for (const [resource, amount] of [...entriesOf(spec.guaranteed), ...entriesOf(spec.limit)])
       if (!(amount >= 0) || !Number.isFinite(amount)) faults.push({ kind: 'bad-amount', name, resource });
-    for (const [resource, amount] of entriesOf(spec.guaranteed))
-      if (amount > (spec.limit[resource] ?? Number.POSITIVE_INFINITY)) faults.push({ kind: 'guaranteed-above-limit', name, resource });
   }
   return faults;
 }

@@ -7,8 +7,6 @@ export interface QuotaNode {
   readonly name: string;
   readonly parent: QuotaNode | undefined;
   readonly children: readonly QuotaNode[];
-  /** 0 for the organisation. */
-  readonly depth: number;
   /** Infinity where it is not named; for the organisation its capacity. */
   readonly guaranteed: Vector;
   /** What of the guarantee nobody below is promised; Infinity where it is not named. */
@@ -16,8 +14,7 @@ export interface QuotaNode {
   /** Its guarantee, or else what those below are promised and its part of the rest above, by weight; for the order of service. */
   readonly entitled: Vector;
   readonly limit: Vector;
-  readonly weight: Vector;
-  readonly orderPriority: number;
+  readonly weight: number;
   /** All that runs below. */
   readonly used: Vector;
   /** The part of it that is kept by a guarantee and not taken back. */
@@ -73,10 +70,7 @@ export class QuotaTree {
   /** The specs must be without faults; what they may be is `findFaults`' to say. */
   constructor(facts: { readonly name: string; readonly capacity: Amounts; readonly specs: readonly QuotaSpec[] }) {
     const { name, capacity, specs } = facts;
-    invariant(
-      findFaults(name, specs).every(({ kind }) => kind === 'guaranteed-above-limit'),
-      'quotas make a tree',
-    );
+    invariant(findFaults(name, specs).length === 0, 'quotas make a tree');
     const named = [capacity, ...specs.flatMap((spec) => [spec.guaranteed, spec.limit])].flatMap(entriesOf);
     this.axes = new Axes(named.map(([resource]) => resource));
     this.#root = this.#node({ name, guaranteed: capacity, limit: capacity }, undefined);
@@ -219,20 +213,16 @@ export class QuotaTree {
 
   #node(spec: QuotaSpec, parent: MutableNode | undefined): MutableNode {
     const zeros = (): Vector => new Float64Array(this.axes.names.length);
-    const weightOf = (resource: ResourceName): number =>
-      (totalOf(resource) === undefined ? undefined : spec.classWeights?.[resource.slice(resource.indexOf('/') + 1)]) ?? spec.weight ?? 1;
     const node: MutableNode = {
       name: spec.name,
       parent,
       children: [],
-      depth: parent === undefined ? 0 : parent.depth + 1,
       promise: spec.guaranteed,
       guaranteed: zeros(),
       rest: zeros(),
       entitled: zeros(),
       limit: this.axes.bounds(spec.limit),
-      weight: Float64Array.from(this.axes.names, weightOf),
-      orderPriority: spec.orderPriority ?? 0,
+      weight: spec.weight ?? 1,
       used: zeros(),
       nonBorrowed: zeros(),
       restUsed: zeros(),
@@ -264,14 +254,10 @@ export class QuotaTree {
         Math.max(0, (of[axis] ?? 0) - node.children.reduce((sum, child) => sum + promisedTo(child, axis), 0));
       node.rest = node.guaranteed.map((_, axis) => left(node.guaranteed, axis));
       const shared = node.entitled.map((_, axis) => left(node.entitled, axis));
-      const weights = shared.map((_, axis) =>
-        node.children.reduce((sum, child) => sum + (isNamed(child, axis) ? 0 : (child.weight[axis] ?? 1)), 0),
-      );
+      const weights = shared.map((_, axis) => node.children.reduce((sum, child) => sum + (isNamed(child, axis) ? 0 : child.weight), 0));
       for (const child of node.children)
         child.entitled = child.guaranteed.map((amount, axis) =>
-          isNamed(child, axis)
-            ? amount
-            : promisedTo(child, axis) + ((shared[axis] ?? 0) * (child.weight[axis] ?? 1)) / (weights[axis] ?? 1),
+          isNamed(child, axis) ? amount : promisedTo(child, axis) + ((shared[axis] ?? 0) * child.weight) / (weights[axis] ?? 1),
         );
     }
     for (const node of nodes.reverse())

@@ -15,10 +15,11 @@ export interface Relabel {
  * The cluster is changed accordingly.
  */
 export function relabel(cluster: Cluster, quotas: Quotas): readonly Relabel[] {
-  const changed: Relabel[] = [];
+  const changed = new Map<AllocationId, boolean>();
   const label = (allocation: AllocationRecord, borrowed: boolean): void => {
     cluster.apply({ kind: 'allocation', record: { ...allocation, borrowed: borrowed || undefined } });
-    changed.push({ allocation: allocation.id, borrowed });
+    // Twice is back to what it was.
+    if (!changed.delete(allocation.id)) changed.set(allocation.id, borrowed);
   };
   if (quotas.isOverGuarantee) {
     const own = [...cluster.allocations.values()].filter(({ borrowed }) => borrowed !== true).sort(youngestFirst);
@@ -30,7 +31,7 @@ export function relabel(cluster: Cluster, quotas: Quotas): readonly Relabel[] {
   for (const allocation of cluster.borrowed().toSorted(youngestFirst).toReversed()) {
     if (!quotas.isBorrowing(allocation.workspace, quotas.chargeOf(allocation))) label(allocation, false);
   }
-  return changed;
+  return [...changed].map(([allocation, borrowed]) => ({ allocation, borrowed }));
 }
 
 function youngestFirst(a: AllocationRecord, b: AllocationRecord): number {

@@ -138,7 +138,6 @@ export class ServiceOrder {
   #isBefore(a: QuotaNode, b: QuotaNode): boolean {
     const [first, second] = [this.#standing(a), this.#standing(b)];
     if (first.turn !== second.turn) return first.turn === 'guaranteed';
-    if (first.turn === 'surplus' && a.orderPriority !== b.orderPriority) return a.orderPriority > b.orderPriority;
     return first.key === second.key ? a.name < b.name : first.key < second.key;
   }
 

@@ -23,6 +23,6 @@ export function surplusShares(tree: QuotaTree, node: QuotaNode): Float64Array {
 /** The dominant share: the largest part on any axis, by weight. */
 export function dominant(shares: Float64Array, node: QuotaNode): number {
   let largest = 0;
-  for (let axis = 0; axis < shares.length; axis += 1) largest = Math.max(largest, (shares[axis] ?? 0) / (node.weight[axis] ?? 1));
-  return largest;
+  for (let axis = 0; axis < shares.length; axis += 1) largest = Math.max(largest, shares[axis] ?? 0);
+  return largest / node.weight;
 }

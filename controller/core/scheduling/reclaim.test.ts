@@ -5,6 +5,7 @@ import { auditInvariants } from '../audit.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { WorkloadRecord, WorkspaceRecord } from '../cluster/records.ts';
 import { h100, sampleCluster, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
+import { Quotas } from '../quota/quotas.ts';
 import { schedulerOf } from './scheduler.ts';
 import { carryOut, look, submit } from './testing-rounds.ts';
 
@@ -95,6 +96,21 @@ describe('what is guaranteed', () => {
   });
 });
 
+describe('a cluster that became smaller', () => {
+  it('has less that nobody is guaranteed: the youngest of what shared it borrows from then on', () => {
+    const cluster = clusterOf(2, [{ name: named('a'), guaranteed: gpus(1) }, { name: named('c') }]);
+    submit(cluster, work(1, 'c'), work(2, 'c'));
+    const { binds } = look(cluster, 0);
+    expect(binds.map(({ borrowed }) => borrowed)).toEqual([false, false]);
+    const idle = [...cluster.observed.keys()].find((node) => cluster.allocationsOnNode(node).length === 0);
+    if (idle === undefined) throw new Error('both are on one node');
+    cluster.apply({ kind: 'observed-node-gone', name: idle });
+    cluster.keep();
+    expect(look(cluster, later).relabels).toEqual([{ allocation: binds[1]?.allocation, borrowed: true }]);
+    expect(look(cluster, later + 1).relabels).toEqual([]);
+  });
+});
+
 describe('more guaranteed than there is', () => {
   it('lets what runs stay, has the youngest that may be stopped borrow, and says so once', () => {
     const cluster = clusterOf(1, [{ name: named('a') }]);
@@ -124,6 +140,10 @@ describe('whose turn it is', () => {
     expect(workspacesOf(waiting).toSorted()).toEqual(['a', 'unknown']);
   });
 });
+
+function accountsOf(quotas: Quotas): unknown {
+  return [...quotas.tree.nodes()].map(({ name, used, nonBorrowed, restUsed }) => [name, ...used, ...nonBorrowed, ...restUsed]);
+}
 
 describe('over any workspaces and any work', () => {
   const job = fc.record({
@@ -173,7 +193,10 @@ describe('over any workspaces and any work', () => {
           promised = new Set(decision.evictions.map(({ beneficiary }) => beneficiary));
           carryOut(cluster, decision, nowMs);
           expect(auditInvariants(cluster)).toEqual([]);
-          expect(schedulerOf(cluster).quotas.isOverGuarantee).toBe(false);
+          const { quotas } = schedulerOf(cluster);
+          expect(quotas.isOverGuarantee).toBe(false);
+          // Counted along, through all that was tried and undone.
+          expect(accountsOf(quotas)).toEqual(accountsOf(new Quotas(cluster)));
           if (round > 1 && decision.binds.length + decision.evictions.length === 0) return;
         }
         throw new Error('it goes on and on');

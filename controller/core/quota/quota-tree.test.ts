@@ -1,183 +1,128 @@
-import type { WorkspaceName } from '@astrago/shared/domain/ids';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { QuotaAmounts, WorkspaceRecord } from '../cluster/records.ts';
-import type { Charge } from './charge.ts';
-import { QuotaTree } from './quota-tree.ts';
+import type { Vector } from './amounts.ts';
+import type { QuotaSpec } from './quota-spec.ts';
+import { type QuotaNode, QuotaTree } from './quota-tree.ts';
 
-const named = (name: string): WorkspaceName => name as WorkspaceName;
-const unlimited: QuotaAmounts = { compute: undefined, memory: undefined };
+const quota = (name: string, guaranteed: QuotaSpec['guaranteed'] = {}, parent?: string): QuotaSpec => ({
+  name,
+  parent,
+  guaranteed,
+  limit: {},
+});
 
-function workspace(name: string, more: Partial<Omit<WorkspaceRecord, 'name'>> = {}): WorkspaceRecord {
-  return { name: named(name), limit: unlimited, ...more };
-}
-
-function tree(records: readonly WorkspaceRecord[], capacity: Partial<Record<string, number>>): QuotaTree {
-  return new QuotaTree(new Map(records.map((record) => [record.name, record])), ({ resource }) => capacity[resource] ?? 0);
-}
-
-const slices = (count: number): QuotaAmounts => ({ compute: count, memory: undefined });
-
-describe('a workspace', () => {
+describe('who is named no guarantee', () => {
   const quotas = (): QuotaTree =>
-    tree(
-      [
-        workspace('dept', { guaranteed: slices(10), limit: slices(14) }),
-        workspace('a', { parent: named('dept'), guaranteed: slices(4) }),
-        workspace('b', { parent: named('dept') }),
-        workspace('c'),
-      ],
-      {
-        compute: 20_000,
-      },
-    );
+    new QuotaTree({
+      name: 'org',
+      capacity: { compute: 20, cpu: 8 },
+      specs: [quota('dept', { compute: 10 }), quota('a', { compute: 4, cpu: 2 }, 'dept'), quota('b', {}, 'dept'), quota('c')],
+    });
+  const kind = (tree: QuotaTree, name: string, amounts: QuotaSpec['guaranteed']): string =>
+    tree.admit(tree.node(name), tree.vector(amounts)).kind;
 
-  it('has its guarantee for its own, and borrows beyond it', () => {
-    const t = quotas();
-    expect(t.judge(named('a'), [4000]).kind).toBe('guaranteed');
-    expect(t.judge(named('a'), [4001]).kind).toBe('borrowing');
-    t.count(named('a'), [3000], false, 1);
-    expect(t.judge(named('a'), [2000]).kind).toBe('borrowing');
+  it('shares with its like what of the guarantee above nobody is named', () => {
+    const tree = quotas();
+    expect(kind(tree, 'a', { compute: 4 })).toBe('within-guarantee');
+    expect(kind(tree, 'a', { compute: 4.001 })).toBe('borrowing');
+    expect(kind(tree, 'b', { compute: 6 })).toBe('within-guarantee');
+    expect(kind(tree, 'b', { compute: 6.001 })).toBe('borrowing');
+    expect(kind(tree, 'c', { compute: 10 })).toBe('within-guarantee');
+    expect(kind(tree, 'c', { compute: 10.001 })).toBe('borrowing');
+    tree.charge(tree.node('c'), tree.vector({ compute: 10 }), false);
+    expect(kind(tree, 'b', { compute: 6 })).toBe('within-guarantee');
   });
 
-  it('without a guarantee shares what is left of that of the one above it', () => {
-    const t = quotas();
-    expect(t.judge(named('b'), [6000]).kind).toBe('guaranteed');
-    expect(t.judge(named('b'), [6001]).kind).toBe('borrowing');
-    expect(t.judge(named('c'), [10_000]).kind).toBe('guaranteed');
-    expect(t.judge(named('c'), [10_001]).kind).toBe('borrowing');
+  it('does so on each axis by itself, through all above that name none either', () => {
+    const tree = quotas();
+    expect(kind(tree, 'b', { compute: 6, cpu: 6 })).toBe('within-guarantee');
+    expect(kind(tree, 'b', { cpu: 6.001 })).toBe('borrowing');
+    tree.charge(tree.node('c'), tree.vector({ cpu: 5 }), false);
+    expect(kind(tree, 'b', { cpu: 1.001 })).toBe('borrowing');
+    expect(kind(tree, 'a', { cpu: 2 })).toBe('within-guarantee');
   });
 
-  it('is bounded by its limit, and by those above it', () => {
-    const t = quotas();
-    t.count(named('b'), [12_000], true, 1);
-    expect(t.judge(named('a'), [3000])).toMatchObject({ kind: 'above-limit', workspace: 'dept', limit: 14_000, used: 12_000, asked: 3000 });
-    expect(t.judge(named('c'), [3000]).kind).toBe('guaranteed');
+  it('has nothing left where the cluster became smaller than what was promised', () => {
+    const tree = quotas();
+    const undo = tree.setQuota('org', { guaranteed: { compute: 9, cpu: 8 }, limit: { compute: 9, cpu: 8 } });
+    expect(kind(tree, 'c', { compute: 0.001 })).toBe('borrowing');
+    expect(kind(tree, 'a', { compute: 4 })).toBe('within-guarantee');
+    undo();
+    expect(kind(tree, 'c', { compute: 10 })).toBe('within-guarantee');
   });
 
-  it('borrows nothing where nobody is guaranteed anything', () => {
-    const t = tree([workspace('a'), workspace('b', { limit: slices(3) })], { compute: 4000 });
-    expect(t.judge(named('a'), [9000]).kind).toBe('guaranteed');
-    expect(t.judge(named('b'), [4000]).kind).toBe('above-limit');
+  it('is entitled to its part of the rest by weight', () => {
+    const tree = new QuotaTree({
+      name: 'org',
+      capacity: { compute: 10 },
+      specs: [quota('a', { compute: 4 }), { ...quota('b'), weight: 2 }, quota('c')],
+    });
+    expect(['a', 'b', 'c'].map((name) => tree.node(name).entitled[0])).toEqual([4000, 4000, 2000]);
   });
 });
 
-describe('whose turn it is', () => {
-  it('shares as dominant resource fairness does: two thirds of what each needs most', () => {
-    // Ghodsi et al., NSDI 2011: 9 CPUs and 18 GB; one asks for 1 CPU and 4 GB a task, the other for 3 and 1.
-    const t = tree([workspace('a', { limit: { ...unlimited, cpuMilli: 9000, memoryMiB: 18_000 } }), workspace('b')], {
-      cpuMilli: 9000,
-      memoryMiB: 18_000,
-    });
-    const tasks: Record<string, Charge> = { a: [1000, 4000], b: [3000, 1000] };
-    const placed = { a: 0, b: 0 };
-    const left = [9000, 18_000];
-    for (;;) {
-      const fits = (name: string): boolean => (tasks[name] ?? []).every((amount, at) => amount <= (left[at] ?? 0));
-      const next = t.next((name) => fits(name)) as 'a' | 'b' | undefined;
-      if (next === undefined) break;
-      t.count(named(next), tasks[next] ?? [], true, 1);
-      tasks[next]?.forEach((amount, at) => {
-        left[at] = (left[at] ?? 0) - amount;
-      });
-      placed[next] += 1;
-    }
-    expect(placed).toEqual({ a: 3, b: 2 });
+describe('where nobody is guaranteed anything', () => {
+  it('nothing is promised, also by a guarantee of nothing', () => {
+    const specs = [quota('a', { compute: 0 }), quota('b')];
+    expect(new QuotaTree({ name: 'org', capacity: { compute: 4 }, specs }).hasPromises).toBe(false);
   });
 
-  it('is first that of who lacks most of what is guaranteed', () => {
-    const t = tree([workspace('a', { guaranteed: slices(8) }), workspace('b', { guaranteed: slices(4) }), workspace('c')], {
-      compute: 16_000,
+  it('a class that is promised does not bound what its owner has of the others', () => {
+    const tree = new QuotaTree({
+      name: 'org',
+      capacity: { compute: 14, 'compute/h100': 7 },
+      specs: [quota('a', { 'compute/h100': 7 }), quota('b')],
     });
-    t.count(named('a'), [4000], false, 1);
-    t.count(named('b'), [1000], false, 1);
-    expect(t.next(() => true)).toBe('b');
-    t.count(named('b'), [2000], false, 1);
-    expect(t.next(() => true)).toBe('a');
-    t.count(named('a'), [4000], false, 1);
-    t.count(named('b'), [1000], false, 1);
-    expect(t.next(() => true)).toBe('a');
-    t.count(named('a'), [1000], true, 1);
-    expect(t.next((name) => name !== named('b'))).toBe('c');
-  });
-
-  it('is twice as often that of who has twice the weight', () => {
-    const t = tree([workspace('a', { weight: 2, limit: slices(100) }), workspace('b')], { compute: 100_000 });
-    const turns = { a: 0, b: 0 };
-    for (let round = 0; round < 30; round += 1) {
-      const next = t.next(() => true) as 'a' | 'b';
-      turns[next] += 1;
-      t.count(named(next), [1000], true, 1);
-    }
-    expect(turns).toEqual({ a: 20, b: 10 });
+    expect(tree.admit(tree.node('a'), tree.vector({ compute: 14, 'compute/h100': 7 })).kind).toBe('within-guarantee');
+    expect(tree.admit(tree.node('b'), tree.vector({ compute: 1, 'compute/h100': 1 })).kind).toBe('borrowing');
   });
 });
 
-/** A tree whose guarantees add up, and what happens in it. */
+const capacity = 32;
+
+/** Up to eight quotas anywhere in a tree, of which the promises can be kept; some name none. */
 const worlds = fc
-  .array(fc.record({ above: fc.nat(), part: fc.nat(8), hasGuarantee: fc.boolean() }), { minLength: 1, maxLength: 7 })
+  .array(fc.record({ above: fc.nat(), part: fc.nat(8), names: fc.boolean() }), { minLength: 1, maxLength: 8 })
   .map((rows) => {
-    const capacity = 32_000;
-    const left = new Map<string, number>([['', capacity / 1000]]);
-    const records: WorkspaceRecord[] = [];
-    for (const [at, { above, part, hasGuarantee }] of rows.entries()) {
-      const parents = ['', ...records.map(({ name }) => name as string)];
-      const parent = parents[above % parents.length] ?? '';
-      const available = left.get(parent);
-      const guarantee = hasGuarantee && available !== undefined ? Math.min(part, available) : undefined;
-      if (guarantee !== undefined && available !== undefined) left.set(parent, available - guarantee);
-      const name = `w${at}`;
-      if (guarantee !== undefined) left.set(name, guarantee);
-      records.push(
-        workspace(name, {
-          ...(parent === '' ? {} : { parent: named(parent) }),
-          ...(guarantee === undefined ? {} : { guaranteed: slices(guarantee) }),
-        }),
-      );
+    const specs: QuotaSpec[] = [];
+    for (const [at, { above, part, names }] of rows.entries()) {
+      const parent = [undefined, ...specs.map(({ name }) => name)][above % (specs.length + 1)];
+      specs.push(quota(`w${at}`, names ? { compute: part } : {}, parent));
+      const { length } = new QuotaTree({ name: 'org', capacity: { compute: capacity }, specs }).overcommitments();
+      if (length > 0) specs.splice(-1, 1, quota(`w${at}`, {}, parent));
     }
-    return { capacity, records };
+    return new QuotaTree({ name: 'org', capacity: { compute: capacity }, specs });
   });
 
 describe('over any tree and any course of events', () => {
-  it('what is not borrowed stays within the guarantees, and stopping what is borrowed makes room for what is within one', () => {
+  it('stopping what is borrowed makes room for what is within a guarantee, and each guarantee can be had in full', () => {
     const events = fc.array(fc.record({ who: fc.nat(), amount: fc.integer({ min: 1, max: 9 }), ends: fc.boolean() }), { maxLength: 60 });
     fc.assert(
-      fc.property(worlds, events, ({ capacity, records }, happenings) => {
-        const t = tree(records, { compute: capacity });
-        if (!t.hasGuarantees) return;
-        const running: { readonly who: WorkspaceName; readonly charge: Charge; readonly borrowed: boolean }[] = [];
-        const sum = (borrowed: boolean): number =>
-          running.filter((one) => one.borrowed === borrowed).reduce((total, { charge }) => total + (charge[0] ?? 0), 0);
-        for (const { who, amount, ends } of happenings) {
+      fc.property(worlds, events, (tree, happenings) => {
+        const leaves = tree.leaves();
+        const running: { readonly leaf: QuotaNode; readonly amount: Vector; readonly borrowed: boolean }[] = [];
+        const kept = (): number => running.reduce((sum, { amount, borrowed }) => sum + (borrowed ? 0 : (amount[0] ?? 0)), 0);
+        for (const { who, amount: units, ends } of happenings) {
+          const leaf = leaves[who % leaves.length];
           if (ends && running.length > 0) {
             const [gone] = running.splice(who % running.length, 1);
-            if (gone !== undefined) t.count(gone.who, gone.charge, gone.borrowed, -1);
-          } else {
-            const record = records[who % records.length];
-            if (record === undefined) continue;
-            const charge = [amount * 1000];
-            const verdict = t.judge(record.name, charge);
-            if (verdict.kind === 'above-limit') continue;
-            const isOwn = verdict.kind === 'guaranteed';
-            // With all that is borrowed stopped there is room for it: the guarantee is one.
-            if (isOwn) expect(sum(false) + amount * 1000).toBeLessThanOrEqual(capacity);
-            if (sum(true) + sum(false) + amount * 1000 > capacity) continue;
-            t.count(record.name, charge, !isOwn, 1);
-            running.push({ who: record.name, charge, borrowed: !isOwn });
+            if (gone !== undefined) tree.release(gone.leaf, gone.amount, gone.borrowed);
+          } else if (leaf !== undefined) {
+            const amount = tree.vector({ compute: units });
+            const within = tree.fitsGuarantee(leaf, amount);
+            if (within) expect(kept() + (amount[0] ?? 0)).toBeLessThanOrEqual(1000 * capacity);
+            if (tree.admit(leaf, amount).kind === 'refused') continue;
+            tree.charge(leaf, amount, !within);
+            running.push({ leaf, amount, borrowed: !within });
           }
-          expect(t.isOverGuarantee()).toBe(false);
+          expect(tree.isOverGuarantee).toBe(false);
+          for (const node of tree.leaves()) {
+            const left = (node.guaranteed[0] ?? 0) - (node.nonBorrowed[0] ?? 0);
+            if (Number.isFinite(left)) expect(tree.fitsGuarantee(node, Float64Array.of(left))).toBe(true);
+          }
         }
-        // Each guarantee can be had in full by whoever has it, whatever the others borrow.
-        for (const { name, guaranteed } of records) {
-          const own = running
-            .filter((one) => !one.borrowed && t.path(one.who).includes(name))
-            .reduce((total, { charge }) => total + (charge[0] ?? 0), 0);
-          const rest = (guaranteed?.compute ?? 0) * 1000 - own;
-          const isLeaf = records.every(({ parent }) => parent !== name);
-          if (isLeaf && rest > 0) expect(t.judge(name, [rest]).kind).toBe('guaranteed');
-        }
-        for (const { who, charge, borrowed } of running) t.count(who, charge, borrowed, -1);
-        for (const { name } of records) expect(t.used(name)).toEqual([0]);
+        for (const { leaf, amount, borrowed } of running) tree.release(leaf, amount, borrowed);
+        for (const { used, nonBorrowed, restUsed } of tree.nodes()) expect([...used, ...nonBorrowed, ...restUsed]).toEqual([0, 0, 0]);
       }),
       { numRuns: 300 },
     );

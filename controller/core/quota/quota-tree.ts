@@ -1,228 +1,328 @@
-import type { WorkspaceName } from '@astrago/shared/domain/ids';
-import type { WorkspaceRecord } from '../cluster/records.ts';
-import { amountsIn, type Charge, type Dimension, dimensionsOf } from './charge.ts';
+import { invariant } from '@astrago/shared/domain/invariant';
+import { type Amounts, Axes, entriesOf, type ResourceName, totalOf, type Vector } from './amounts.ts';
+import { findFaults, type QuotaFault, type QuotaSpec } from './quota-spec.ts';
+
+/** One node of the tree. Vectors run over the axes of the tree; the accounts change, the rest by `setQuota` only. */
+export interface QuotaNode {
+  readonly name: string;
+  readonly parent: QuotaNode | undefined;
+  readonly children: readonly QuotaNode[];
+  /** Infinity where it is not named; for the organisation its capacity. */
+  readonly guaranteed: Vector;
+  /** What of the guarantee nobody below is promised; Infinity where it is not named. */
+  readonly rest: Vector;
+  /** Its guarantee, or else what those below are promised and its part of the rest above, by weight; for the order of service. */
+  readonly entitled: Vector;
+  readonly limit: Vector;
+  readonly weight: number;
+  /** All that runs below. */
+  readonly used: Vector;
+  /** The part of it that is kept by a guarantee and not taken back. */
+  readonly nonBorrowed: Vector;
+  /** The part of that for which no guarantee below is named: it is kept by the rest. */
+  readonly restUsed: Vector;
+}
 
 export type Verdict =
-  /** Its own: nobody can ask it back. */
-  | { readonly kind: 'guaranteed' }
-  /** Beyond its guarantee, from what is idle. */
+  | { readonly kind: 'within-guarantee' }
   | { readonly kind: 'borrowing' }
   | {
-      readonly kind: 'above-limit';
-      /** Whose limit: the workspace's, or that of one above it. */
-      readonly workspace: WorkspaceName;
-      readonly dimension: Dimension;
+      readonly kind: 'refused';
+      /** The node whose limit is in the way: the lowest one. For the organisation the limit is its capacity. */
+      readonly node: string;
+      readonly resource: ResourceName;
       readonly limit: number;
       readonly used: number;
       readonly asked: number;
+      /** `never`: the ask alone is above the limit. */
+      readonly when: 'never' | 'now';
+      /** Taking back what is lent would let it in: every guarantee on the way up has room for it, and every limit beside what is kept. */
+      readonly withinGuarantee: boolean;
     };
 
-interface Node {
-  /** Absent: the organisation, which is above all. */
-  readonly name: WorkspaceName | undefined;
-  readonly parent: Node | undefined;
-  readonly children: Node[];
-  readonly limit: readonly (number | undefined)[];
-  readonly guaranteed: readonly (number | undefined)[];
-  readonly weight: number;
-  /** Of it and all below it. */
-  readonly used: number[];
-  /** The part of it that is not borrowed. */
-  readonly own: number[];
-  /** The part of that which comes from below without a guarantee there, or is its own work. */
-  readonly rest: number[];
+interface MutableNode extends QuotaNode {
+  readonly parent: MutableNode | undefined;
+  readonly children: MutableNode[];
+  guaranteed: Vector;
+  rest: Vector;
+  entitled: Vector;
+  limit: Vector;
+  restUsed: Vector;
+  promise: Amounts;
 }
 
 /**
- * The account of workspaces. What is under a guarantee is counted apart from what is borrowed, on every level: as long as
- * no `own` is above its guarantee, stopping what is borrowed always makes room for whatever is within one.
+ * The quotas of an organisation and what is used of them. Everything is counted at the leaf and at every node above it.
  *
- * What no workspace below a node is guaranteed belongs to all of those below it that have no guarantee.
+ * An axis is *promised* when any quota names some of it in its guarantee. On other axes no guarantee is checked, and
+ * nothing is lent or borrowed. Where a total is promised, who names only classes of it is promised their sum.
+ *
+ * Who does not name an axis is not promised nothing: what of a guarantee is named by nobody below, its *rest*, belongs to
+ * all of those together that name none. Each axis by itself: a quota may name compute and share the rest of the CPUs.
  */
 export class QuotaTree {
-  readonly dimensions: readonly Dimension[];
-  /** Without any guarantee nobody can ask anything back, and nothing counts as borrowed. */
-  readonly hasGuarantees: boolean;
-  readonly #root: Node;
-  readonly #nodes = new Map<WorkspaceName, Node>();
+  readonly axes: Axes;
+  readonly root: QuotaNode;
+  readonly #nodes = new Map<string, MutableNode>();
+  readonly #root: MutableNode;
+  #promised: readonly boolean[] = [];
 
-  /** @param capacity of the whole cluster, by dimension. */
-  constructor(workspaces: ReadonlyMap<WorkspaceName, WorkspaceRecord>, capacityOf: (dimension: Dimension) => number) {
-    this.dimensions = dimensionsOf(workspaces.values());
-    const zero = (): number[] => this.dimensions.map(() => 0);
-    const none = this.dimensions.map(() => undefined);
-    const account = { children: [] as Node[], used: zero(), own: zero(), rest: zero() };
-    this.#root = { name: undefined, parent: undefined, limit: none, guaranteed: this.dimensions.map(capacityOf), weight: 1, ...account };
-    const add = (record: WorkspaceRecord): Node => {
-      const known = this.#nodes.get(record.name);
-      if (known !== undefined) return known;
-      const above = record.parent === undefined ? undefined : workspaces.get(record.parent);
-      const parent = above === undefined ? this.#root : add(above);
-      const node: Node = {
-        name: record.name,
-        parent,
-        children: [],
-        limit: amountsIn(this.dimensions, record.limit),
-        guaranteed: amountsIn(this.dimensions, record.guaranteed),
-        weight: record.weight ?? 1,
-        used: zero(),
-        own: zero(),
-        rest: zero(),
-      };
-      parent.children.push(node);
-      this.#nodes.set(record.name, node);
-      return node;
+  /** The specs must be without faults; what they may be is `findFaults`' to say. */
+  constructor(facts: { readonly name: string; readonly capacity: Amounts; readonly specs: readonly QuotaSpec[] }) {
+    const { name, capacity, specs } = facts;
+    invariant(findFaults(name, specs).length === 0, 'quotas make a tree');
+    const named = [capacity, ...specs.flatMap((spec) => [spec.guaranteed, spec.limit])].flatMap(entriesOf);
+    this.axes = new Axes(named.map(([resource]) => resource));
+    this.#root = this.#node({ name, guaranteed: capacity, limit: capacity }, undefined);
+    this.root = this.#root;
+    const waiting = new Set(specs);
+    while (waiting.size > 0)
+      for (const spec of waiting) {
+        const parent = this.#nodes.get(spec.parent ?? name);
+        if (parent === undefined) continue;
+        parent.children.push(this.#node(spec, parent));
+        waiting.delete(spec);
+      }
+    this.#promise();
+  }
+
+  node(name: string): QuotaNode {
+    return this.#require(name);
+  }
+
+  find(name: string): QuotaNode | undefined {
+    return this.#nodes.get(name);
+  }
+
+  /** All nodes, those above before those below. */
+  nodes(): Iterable<QuotaNode> {
+    return this.#nodes.values();
+  }
+
+  leaves(): readonly QuotaNode[] {
+    return [...this.#nodes.values()].filter((node) => isLeaf(node));
+  }
+
+  vector(amounts: Amounts): Vector {
+    return this.axes.sums(amounts);
+  }
+
+  /** Whether any quota is promised a part of the axis. */
+  isPromised(axis: number): boolean {
+    return this.#promised[axis] === true;
+  }
+
+  get hasPromises(): boolean {
+    return this.#promised.includes(true);
+  }
+
+  /** What `leaf` may do with so much more now. Costs the depth of the tree. */
+  admit(leaf: QuotaNode, ask: Vector): Verdict {
+    const within = this.fitsGuarantee(leaf, ask);
+    for (let node: QuotaNode | undefined = leaf; node !== undefined; node = node.parent)
+      for (let axis = 0; axis < ask.length; axis += 1) {
+        const asked = ask[axis] ?? 0;
+        const used = node.used[axis] ?? 0;
+        const limit = node.limit[axis] ?? 0;
+        if (asked === 0 || used + asked <= limit) continue;
+        const resource = this.axes.names[axis];
+        invariant(resource !== undefined, 'every axis has a name');
+        return {
+          kind: 'refused',
+          node: node.name,
+          resource,
+          limit: limit / 1000,
+          used: used / 1000,
+          asked: asked / 1000,
+          when: asked > limit ? 'never' : 'now',
+          withinGuarantee: within && isWithinLimits(leaf, ask),
+        };
+      }
+    return { kind: within ? 'within-guarantee' : 'borrowing' };
+  }
+
+  /** Whether every guarantee from the leaf up has room for the ask. */
+  fitsGuarantee(leaf: QuotaNode, ask: Vector): boolean {
+    for (let axis = 0; axis < ask.length; axis += 1) {
+      const asked = ask[axis] ?? 0;
+      if (asked > 0 && !hasRoom(leaf, axis, asked)) return false;
+    }
+    return true;
+  }
+
+  /** Whether a guarantee that this amount of the leaf counts in is exceeded: then it may not all be kept. */
+  exceedsGuarantee(leaf: QuotaNode, amount: Vector): boolean {
+    for (let axis = 0; axis < amount.length; axis += 1) if ((amount[axis] ?? 0) > 0 && !hasRoom(leaf, axis, 0)) return true;
+    return false;
+  }
+
+  /** Whether any guarantee is. */
+  get isOverGuarantee(): boolean {
+    for (const { nonBorrowed, guaranteed, restUsed, rest } of this.#nodes.values())
+      for (let axis = 0; axis < nonBorrowed.length; axis += 1)
+        if ((nonBorrowed[axis] ?? 0) > (guaranteed[axis] ?? 0) || (restUsed[axis] ?? 0) > (rest[axis] ?? 0)) return true;
+    return false;
+  }
+
+  /** Counts it without asking whether it may. Its inverse is `release` with the same words. */
+  charge(leaf: QuotaNode, amount: Vector, borrowed: boolean): void {
+    this.#count(leaf, amount, 1, borrowed);
+  }
+
+  release(leaf: QuotaNode, amount: Vector, borrowed: boolean): void {
+    this.#count(leaf, amount, -1, borrowed);
+  }
+
+  /** From borrowed to kept, or with `-1` back. */
+  relabel(leaf: QuotaNode, amount: Vector, sign: 1 | -1): void {
+    addKept(leaf, amount, sign);
+  }
+
+  /**
+   * Sets what a node is promised and limited to; for the organisation both are its capacity. What runs is not labelled
+   * anew: that is the account's. Names without an axis are left out: a new resource needs a new tree. Returns the inverse.
+   */
+  setQuota(name: string, quota: Pick<QuotaSpec, 'guaranteed' | 'limit'>): () => void {
+    const node = this.#require(name);
+    const { promise, limit } = node;
+    node.promise = quota.guaranteed;
+    node.limit = this.axes.bounds(quota.limit);
+    this.#promise();
+    return () => {
+      node.promise = promise;
+      node.limit = limit;
+      this.#promise();
     };
-    for (const record of [...workspaces.values()].sort((a, b) => (a.name < b.name ? -1 : 1))) add(record);
-    this.hasGuarantees = [...this.#nodes.values()].some(({ guaranteed }) => guaranteed.some((amount) => (amount ?? 0) > 0));
   }
 
-  /**
-   * What taking so much more would be. A workspace that is not known has no limit and no guarantee.
-   *
-   * @param by `guarantee`: limits are not looked at, for what has been taken already.
-   */
-  judge(workspace: WorkspaceName, charge: Charge, by: 'all' | 'guarantee' = 'all'): Verdict {
-    const node = this.#nodes.get(workspace);
-    if (by === 'all')
-      for (let at = node; at?.parent !== undefined; at = at.parent) {
-        const above = this.#aboveLimit(at, charge);
-        if (above !== undefined) return above;
-      }
-    return !this.hasGuarantees || this.#isOwn(node, charge) ? { kind: 'guaranteed' } : { kind: 'borrowing' };
+  /** Where the promises below a node come to more than its own. */
+  overcommitments(): readonly QuotaFault[] {
+    return [...this.#nodes.values()].flatMap((node) =>
+      this.axes.names.flatMap((resource, axis): readonly QuotaFault[] => {
+        const guaranteed = (node.guaranteed[axis] ?? 0) / 1000;
+        const promised = node.children.reduce((sum, child) => sum + promisedTo(child, axis), 0) / 1000;
+        return promised <= guaranteed ? [] : [{ kind: 'overcommitted', name: node.name, resource, guaranteed, promised }];
+      }),
+    );
   }
 
-  /** Whether more counts as not borrowed than is guaranteed, to a workspace or one above it; to any where none is named. */
-  isOverGuarantee(workspace?: WorkspaceName): boolean {
-    if (!this.hasGuarantees) return false;
-    const leaves = workspace === undefined ? [...this.#nodes.values()] : [this.#nodes.get(workspace)];
-    const nothing = this.dimensions.map(() => 0);
-    return leaves.some((leaf) => !this.#isOwn(leaf, nothing));
+  #count(leaf: QuotaNode, amount: Vector, sign: 1 | -1, borrowed: boolean): void {
+    for (let node: QuotaNode | undefined = leaf; node !== undefined; node = node.parent) add(node.used, amount, sign);
+    if (!borrowed) addKept(leaf, amount, sign);
   }
 
-  /** Counts it, or takes it back with `sign` -1. */
-  count(workspace: WorkspaceName, charge: Charge, isBorrowed: boolean, sign: 1 | -1): void {
-    const leaf = this.#nodes.get(workspace);
-    for (let at: Node | undefined = leaf ?? this.#root; at !== undefined; at = at.parent) addTo(at.used, charge, sign);
-    if (isBorrowed) return;
-    this.#onPath(leaf, (node, dimension, isRest) => {
-      const amount = sign * (charge[dimension] ?? 0);
-      node.own[dimension] = (node.own[dimension] ?? 0) + amount;
-      if (isRest) node.rest[dimension] = (node.rest[dimension] ?? 0) + amount;
-    });
+  #node(spec: QuotaSpec, parent: MutableNode | undefined): MutableNode {
+    const zeros = (): Vector => new Float64Array(this.axes.names.length);
+    const node: MutableNode = {
+      name: spec.name,
+      parent,
+      children: [],
+      promise: spec.guaranteed,
+      guaranteed: zeros(),
+      rest: zeros(),
+      entitled: zeros(),
+      limit: this.axes.bounds(spec.limit),
+      weight: spec.weight ?? 1,
+      used: zeros(),
+      nonBorrowed: zeros(),
+      restUsed: zeros(),
+    };
+    this.#nodes.set(spec.name, node);
+    return node;
   }
 
-  /** What a workspace has beyond its guarantee, against its weight: 0 or more. */
-  surplusOf(workspace: WorkspaceName): number {
-    const node = this.#nodes.get(workspace);
-    return node === undefined ? 0 : this.#turnOf(node).surplus;
-  }
-
-  used(workspace: WorkspaceName): Charge {
-    return this.#nodes.get(workspace)?.used ?? this.dimensions.map(() => 0);
-  }
-
-  /** Names from the workspace up to below the organisation. */
-  path(workspace: WorkspaceName): readonly WorkspaceName[] {
-    const names: WorkspaceName[] = [];
-    for (let at = this.#nodes.get(workspace); at?.name !== undefined; at = at.parent) names.push(at.name);
-    return names;
-  }
-
-  /**
-   * Whose turn it is among the workspaces that `isWaiting` names, or have such below them: those below their guarantee
-   * before the others, the least satisfied first; then who has least of what is left over, for its weight.
-   */
-  next(isWaiting: (workspace: WorkspaceName) => boolean): WorkspaceName | undefined {
-    const waiting = new Set<Node>();
-    for (const [name, node] of this.#nodes)
-      if (isWaiting(name)) for (let at: Node | undefined = node; at !== undefined && !waiting.has(at); at = at.parent) waiting.add(at);
-    let at: Node = this.#root;
-    if (!waiting.has(at)) return undefined;
-    for (;;) {
-      const candidates = at.children.filter((child) => waiting.has(child));
-      const own = at.name !== undefined && isWaiting(at.name);
-      let best: { readonly node: Node; readonly turn: Turn } | undefined;
-      for (const node of candidates) {
-        const turn = this.#turnOf(node);
-        if (best === undefined || isBefore(turn, best.turn)) best = { node, turn };
-      }
-      // Work of a workspace that has others below it comes after theirs as long as they are below their guarantees.
-      if (own && (best === undefined || best.turn.isSatisfied)) return at.name;
-      if (best === undefined) return undefined;
-      at = best.node;
-      if (candidates.length > 0 && at.children.length === 0) return at.name;
+  /** Works out every guarantee from what was named, and what counts in whose rest. */
+  #promise(): void {
+    const nodes = [...this.#nodes.values()];
+    const below = nodes.filter((node) => node !== this.#root);
+    const some = below.flatMap(({ promise }) => entriesOf(promise).flatMap(([resource, amount]) => (amount > 0 ? [resource] : [])));
+    this.#promised = this.axes.names.map((resource) => some.includes(resource));
+    for (const node of below) {
+      const named = new Set(entriesOf(node.promise).flatMap(([resource]) => [resource, totalOf(resource) ?? resource]));
+      node.guaranteed = this.axes
+        .sums(node.promise)
+        .map((amount, axis) =>
+          this.isPromised(axis) && named.has(this.axes.names[axis] ?? 'compute') ? amount : Number.POSITIVE_INFINITY,
+        );
     }
-  }
-
-  #turnOf({ used, guaranteed, weight }: Node): Turn {
-    let satisfied = 0;
-    let surplus = 0;
-    let isGuaranteed = false;
-    for (let dimension = 0; dimension < used.length; dimension += 1) {
-      const amount = used[dimension] ?? 0;
-      const own = guaranteed[dimension] ?? 0;
-      const capacity = this.#root.guaranteed[dimension] ?? 0;
-      if (own > 0) {
-        isGuaranteed = true;
-        satisfied = Math.max(satisfied, amount / own);
-      }
-      if (capacity > 0) surplus = Math.max(surplus, Math.max(0, amount - own) / capacity);
+    // What the organisation has of an axis is its bound; without a figure there is none.
+    this.#root.guaranteed = this.#root.limit;
+    this.#root.entitled = this.#root.limit;
+    for (const node of nodes) {
+      // More may be promised than there is: a cluster may have become smaller.
+      const left = (of: Vector, axis: number): number =>
+        Math.max(0, (of[axis] ?? 0) - node.children.reduce((sum, child) => sum + promisedTo(child, axis), 0));
+      node.rest = node.guaranteed.map((_, axis) => left(node.guaranteed, axis));
+      const shared = node.entitled.map((_, axis) => left(node.entitled, axis));
+      const weights = shared.map((_, axis) => node.children.reduce((sum, child) => sum + (isNamed(child, axis) ? 0 : child.weight), 0));
+      for (const child of node.children)
+        child.entitled = child.guaranteed.map((amount, axis) =>
+          isNamed(child, axis) ? amount : promisedTo(child, axis) + ((shared[axis] ?? 0) * child.weight) / (weights[axis] ?? 1),
+        );
     }
-    return { isSatisfied: !isGuaranteed || satisfied >= 1, satisfied, surplus: weight > 0 ? surplus / weight : Number.POSITIVE_INFINITY };
+    for (const node of nodes.reverse())
+      node.restUsed = node.nonBorrowed.map((amount, axis) =>
+        node.children.reduce(
+          (sum, child) => sum - (child.nonBorrowed[axis] ?? 0) + (isNamed(child, axis) ? 0 : (child.restUsed[axis] ?? 0)),
+          amount,
+        ),
+      );
   }
 
-  #aboveLimit(node: Node, charge: Charge): Verdict | undefined {
-    for (const [at, dimension] of this.dimensions.entries()) {
-      const limit = node.limit[at];
-      const used = node.used[at] ?? 0;
-      const asked = charge[at] ?? 0;
-      if (limit !== undefined && asked > 0 && used + asked > limit && node.name !== undefined)
-        return { kind: 'above-limit', workspace: node.name, dimension, limit, used, asked };
-    }
-    return undefined;
+  #require(name: string): MutableNode {
+    const node = this.#nodes.get(name);
+    invariant(node !== undefined, `there is a quota ${name}`);
+    return node;
   }
+}
 
-  #isOwn(leaf: Node | undefined, charge: Charge): boolean {
-    let fits = true;
-    this.#onPath(leaf, (node, dimension, isRest) => {
-      const asked = charge[dimension] ?? 0;
-      const guaranteed = node.guaranteed[dimension];
-      if (guaranteed === undefined) return;
-      if ((node.own[dimension] ?? 0) + asked > guaranteed) fits = false;
-      if (!isRest) return;
-      // A cluster may have become smaller than what was promised.
-      const promised = node.children.reduce((sum, child) => sum + (child.guaranteed[dimension] ?? 0), 0);
-      if ((node.rest[dimension] ?? 0) + asked > Math.max(0, guaranteed - promised)) fits = false;
-    });
-    return fits;
+export function isLeaf(node: QuotaNode): boolean {
+  return node.children.length === 0;
+}
+
+function add(sum: Vector, amount: Vector, sign: 1 | -1): void {
+  for (let axis = 0; axis < sum.length; axis += 1) sum[axis] = (sum[axis] ?? 0) + sign * (amount[axis] ?? 0);
+}
+
+function isNamed({ guaranteed }: QuotaNode, axis: number): boolean {
+  return guaranteed[axis] !== Number.POSITIVE_INFINITY;
+}
+
+/** What must be left for a node and those below it. */
+function promisedTo(node: QuotaNode, axis: number): number {
+  return isNamed(node, axis) ? (node.guaranteed[axis] ?? 0) : node.children.reduce((sum, child) => sum + promisedTo(child, axis), 0);
+}
+
+/** Whether so much more of the leaf could be kept, by every guarantee on the way up and the lowest one's rest. */
+function hasRoom(leaf: QuotaNode, axis: number, asked: number): boolean {
+  let isRest = true;
+  for (let node: QuotaNode | undefined = leaf; node !== undefined; node = node.parent) {
+    if ((node.nonBorrowed[axis] ?? 0) + asked > (node.guaranteed[axis] ?? 0)) return false;
+    if (isRest && (node.restUsed[axis] ?? 0) + asked > (node.rest[axis] ?? 0)) return false;
+    if (isNamed(node, axis)) isRest = false;
   }
+  return true;
+}
 
-  /** Every node and dimension that counts what is not borrowed; `isRest` where nothing below it is guaranteed that. */
-  #onPath(leaf: Node | undefined, visit: (node: Node, dimension: number, isRest: boolean) => void): void {
-    for (let dimension = 0; dimension < this.dimensions.length; dimension += 1) {
-      let isRest = true;
-      for (let at: Node | undefined = leaf ?? this.#root; at !== undefined; at = at.parent) {
-        visit(at, dimension, isRest);
-        // Above a guarantee it is counted under that one.
-        if (at.guaranteed[dimension] !== undefined) isRest = false;
-      }
+function addKept(leaf: QuotaNode, amount: Vector, sign: 1 | -1): void {
+  for (let axis = 0; axis < amount.length; axis += 1) {
+    const change = sign * (amount[axis] ?? 0);
+    if (change === 0) continue;
+    let isRest = true;
+    for (let node: QuotaNode | undefined = leaf; node !== undefined; node = node.parent) {
+      node.nonBorrowed[axis] = (node.nonBorrowed[axis] ?? 0) + change;
+      if (!isRest) continue;
+      node.restUsed[axis] = (node.restUsed[axis] ?? 0) + change;
+      if (isNamed(node, axis)) isRest = false;
     }
   }
 }
 
-interface Turn {
-  /** It has what it is guaranteed. */
-  readonly isSatisfied: boolean;
-  readonly satisfied: number;
-  readonly surplus: number;
-}
-
-function isBefore(a: Turn, b: Turn): boolean {
-  if (a.isSatisfied !== b.isSatisfied) return !a.isSatisfied;
-  return a.isSatisfied ? a.surplus < b.surplus : a.satisfied < b.satisfied;
-}
-
-function addTo(sums: number[], charge: Charge, sign: 1 | -1): void {
-  for (let at = 0; at < sums.length; at += 1) sums[at] = (sums[at] ?? 0) + sign * (charge[at] ?? 0);
+/** Whether the limits on the way up have room beside what is not lent: a rest may be larger than the limit of who shares it. */
+function isWithinLimits(leaf: QuotaNode, ask: Vector): boolean {
+  for (let node: QuotaNode | undefined = leaf; node !== undefined; node = node.parent) {
+    const { nonBorrowed, limit } = node;
+    if (ask.some((asked, axis) => asked > 0 && (nonBorrowed[axis] ?? 0) + asked > (limit[axis] ?? 0))) return false;
+  }
+  return true;
 }

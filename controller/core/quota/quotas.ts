@@ -1,23 +1,27 @@
 import type { WorkspaceName } from '@astrago/shared/domain/ids';
-import { wholeUnits } from '@astrago/shared/domain/units';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { AllocationRecord } from '../cluster/records.ts';
 import { modelFits } from '../scheduling/gpu-view.ts';
-import { type Charge, chargeOf, type Dimension } from './charge.ts';
-import { QuotaTree } from './quota-tree.ts';
+import type { ResourceName, Vector } from './amounts.ts';
+import { capacityOf } from './capacity.ts';
+import { type QuotaNode, QuotaTree, type Verdict } from './quota-tree.ts';
+import { dominant, surplusShares } from './shares.ts';
+import { organisation, ownWorkOf, specsOf } from './workspace-specs.ts';
 
 /** The quotas of a cluster, counted along with its allocations, also while something is tried and undone. */
 export class Quotas {
   readonly #cluster: Cluster;
   #tree: QuotaTree | undefined;
+  #axes: readonly CountedAxis[] = [];
+  #leaves: ReadonlyMap<WorkspaceName, QuotaNode> = new Map();
   #revision = -1;
-  #charges = new WeakMap<AllocationRecord, Charge>();
+  #charges = new WeakMap<AllocationRecord, Vector>();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
     cluster.watchAllocations((allocation, sign) => {
-      const isCurrent = this.#revision === cluster.quotaRevision;
-      if (isCurrent) this.#tree?.count(allocation.workspace, this.chargeOf(allocation), allocation.borrowed === true, sign);
+      const isCurrent = this.#tree !== undefined && this.#revision === cluster.quotaRevision;
+      if (isCurrent) this.count(allocation.workspace, this.chargeOf(allocation), allocation.borrowed === true, sign);
     });
   }
 
@@ -25,39 +29,101 @@ export class Quotas {
   get tree(): QuotaTree {
     const known = this.#tree;
     if (known !== undefined && this.#revision === this.#cluster.quotaRevision) return known;
-    const tree = new QuotaTree(this.#cluster.workspaces, (dimension) => capacityOf(this.#cluster, dimension));
+    const specs = specsOf(this.#cluster.workspaces);
+    const tree = new QuotaTree({ name: organisation, capacity: capacityOf(this.#cluster, specs), specs });
     this.#tree = tree;
+    this.#axes = tree.axes.names.map(countedBy);
+    this.#leaves = new Map(
+      [...this.#cluster.workspaces.keys()].map((name) => [name, tree.find(ownWorkOf(name)) ?? tree.node(name)] as const),
+    );
     this.#revision = this.#cluster.quotaRevision;
     this.#charges = new WeakMap();
     for (const allocation of this.#cluster.allocations.values())
-      tree.count(allocation.workspace, this.chargeOf(allocation), allocation.borrowed === true, 1);
+      this.count(allocation.workspace, this.chargeOf(allocation), allocation.borrowed === true, 1);
     return tree;
   }
 
   get countsPerModel(): boolean {
-    return this.tree.dimensions.some(({ model }) => model !== undefined);
+    return this.tree.axes.names.some((name) => name.includes('/'));
+  }
+
+  /** Where the work of a workspace counts; the organisation itself for one that is not known: without limit or guarantee. */
+  leafOf(workspace: WorkspaceName): QuotaNode {
+    const { tree } = this;
+    return this.#leaves.get(workspace) ?? tree.root;
+  }
+
+  /** @param models of the GPUs; they all count alike for every axis. */
+  charge({ units, cpuMilli, memoryMiB }: Pick<AllocationRecord, 'units' | 'cpuMilli' | 'memoryMiB'>, models: readonly string[]): Vector {
+    const { tree } = this;
+    const charge = new Float64Array(tree.axes.names.length);
+    for (const [axis, { resource, model }] of this.#axes.entries()) {
+      const amount =
+        resource === 'cpu' ? cpuMilli : resource === 'memory' ? memoryMiB : resource === 'compute' ? units.compute : units.memory;
+      if (amount > 0 && (model === undefined || models.some((one) => modelFits(one, model)))) charge[axis] = Math.round(1000 * amount);
+    }
+    return charge;
   }
 
   /** What an allocation counts for. */
-  chargeOf(allocation: AllocationRecord): Charge {
+  chargeOf(allocation: AllocationRecord): Vector {
     const known = this.#charges.get(allocation);
     if (known !== undefined) return known;
     const models = allocation.devices.flatMap(({ gpu }) => this.#cluster.gpu(gpu)?.model ?? []);
-    const charge = chargeOf(this.#tree?.dimensions ?? [], allocation, models);
+    const charge = this.charge(allocation, models);
     this.#charges.set(allocation, charge);
     return charge;
   }
 
-  used(workspace: WorkspaceName): Charge {
-    return this.tree.used(workspace);
+  /**
+   * What taking so much more would be, by limits and guarantees. The capacity of the organisation is no limit here: whether
+   * there is room is for the placement to say.
+   */
+  judge(workspace: WorkspaceName, charge: Vector): Verdict {
+    const verdict = this.tree.admit(this.leafOf(workspace), charge);
+    if (verdict.kind === 'refused' && verdict.node !== organisation) return verdict;
+    return { kind: this.isBorrowing(workspace, charge) ? 'borrowing' : 'within-guarantee' };
+  }
+
+  /** Whether so much more would be beyond what is guaranteed; nothing is where nobody is guaranteed anything. */
+  isBorrowing(workspace: WorkspaceName, charge: Vector): boolean {
+    const { tree } = this;
+    return tree.hasPromises && !tree.fitsGuarantee(this.leafOf(workspace), charge);
+  }
+
+  /** Whether a guarantee that this counts in is exceeded by what is not borrowed. */
+  exceedsGuarantee(workspace: WorkspaceName, charge: Vector): boolean {
+    return this.tree.exceedsGuarantee(this.leafOf(workspace), charge);
+  }
+
+  /** Whether any guarantee is. */
+  get isOverGuarantee(): boolean {
+    const { tree } = this;
+    return tree.hasPromises && tree.isOverGuarantee;
+  }
+
+  /** Counts it, or takes it back with `sign` -1. */
+  count(workspace: WorkspaceName, charge: Vector, isBorrowed: boolean, sign: 1 | -1): void {
+    const { tree } = this;
+    if (sign === 1) tree.charge(this.leafOf(workspace), charge, isBorrowed);
+    else tree.release(this.leafOf(workspace), charge, isBorrowed);
+  }
+
+  /** What a workspace and those below it have beyond what they are entitled to, against its weight: 0 or more. */
+  surplusOf(workspace: WorkspaceName): number {
+    const { tree } = this;
+    const node = tree.find(workspace);
+    return node === undefined ? 0 : dominant(surplusShares(tree, node), node);
   }
 }
 
-function capacityOf(cluster: Cluster, { resource, model }: Dimension): number {
-  let sum = 0;
-  for (const node of cluster.observed.values()) {
-    if (resource === 'cpuMilli' || resource === 'memoryMiB') sum += node[resource];
-    else for (const gpu of node.gpus) if (modelFits(gpu.model, model)) sum += 1000 * wholeUnits(gpu.grid)[resource];
-  }
-  return sum;
+interface CountedAxis {
+  readonly resource: 'cpu' | 'memory' | 'compute' | 'gpu-memory';
+  /** Words that a GPU's model must hold to count; absent: all do. */
+  readonly model: string | undefined;
+}
+
+function countedBy(name: ResourceName): CountedAxis {
+  const [resource = '', ...words] = name.split('/');
+  return { resource: resource as CountedAxis['resource'], model: words.length === 0 ? undefined : words.join('/') };
 }

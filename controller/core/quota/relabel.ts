@@ -15,23 +15,23 @@ export interface Relabel {
  * The cluster is changed accordingly.
  */
 export function relabel(cluster: Cluster, quotas: Quotas): readonly Relabel[] {
-  const { tree } = quotas;
-  const changed: Relabel[] = [];
+  const changed = new Map<AllocationId, boolean>();
   const label = (allocation: AllocationRecord, borrowed: boolean): void => {
     cluster.apply({ kind: 'allocation', record: { ...allocation, borrowed: borrowed || undefined } });
-    changed.push({ allocation: allocation.id, borrowed });
+    // Twice is back to what it was.
+    if (!changed.delete(allocation.id)) changed.set(allocation.id, borrowed);
   };
-  if (tree.isOverGuarantee()) {
+  if (quotas.isOverGuarantee) {
     const own = [...cluster.allocations.values()].filter(({ borrowed }) => borrowed !== true).sort(youngestFirst);
     for (const allocation of own) {
       if (cluster.workloads.get(allocation.workload)?.interruptible === undefined) continue;
-      if (tree.isOverGuarantee(allocation.workspace)) label(allocation, true);
+      if (quotas.exceedsGuarantee(allocation.workspace, quotas.chargeOf(allocation))) label(allocation, true);
     }
   }
   for (const allocation of cluster.borrowed().toSorted(youngestFirst).toReversed()) {
-    if (tree.judge(allocation.workspace, quotas.chargeOf(allocation), 'guarantee').kind === 'guaranteed') label(allocation, false);
+    if (!quotas.isBorrowing(allocation.workspace, quotas.chargeOf(allocation))) label(allocation, false);
   }
-  return changed;
+  return [...changed].map(([allocation, borrowed]) => ({ allocation, borrowed }));
 }
 
 function youngestFirst(a: AllocationRecord, b: AllocationRecord): number {

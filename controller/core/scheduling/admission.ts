@@ -1,5 +1,4 @@
 import type { AskVariant } from '../bays/ask-variants.ts';
-import { chargeOf } from '../quota/charge.ts';
 import type { Verdict } from '../quota/quota-tree.ts';
 import type { Obstacle } from './decision.ts';
 import type { Ask, Scheduler } from './scheduler.ts';
@@ -13,10 +12,9 @@ export type Admission =
  * given back.
  */
 export function admit({ quotas }: Scheduler, ask: Ask, { units, models }: AskVariant): Admission {
-  const { tree } = quotas;
-  const charge = chargeOf(tree.dimensions, { units, cpuMilli: ask.cpuMilli, memoryMiB: ask.memoryMiB }, models);
-  const verdict = tree.judge(ask.workspace, charge);
-  if (verdict.kind === 'above-limit') return { kind: 'refused', obstacle: 'limit', verdict };
+  const charge = quotas.charge({ units, cpuMilli: ask.cpuMilli, memoryMiB: ask.memoryMiB }, models);
+  const verdict = quotas.judge(ask.workspace, charge);
+  if (verdict.kind === 'refused') return { kind: 'refused', obstacle: 'limit', verdict };
   if (verdict.kind === 'borrowing' && ask.interruptible === undefined) return { kind: 'refused', obstacle: 'guarantee', verdict };
   return { kind: 'admitted', borrowed: verdict.kind === 'borrowing' };
 }

@@ -26,16 +26,23 @@ export function decide(cluster: Cluster, deps: RoundDeps, scheduler: Scheduler =
     const look = new Look(scheduler, deps);
     const units = unitsOf(cluster, cluster.queue());
     try {
-      // Before anybody's work is called its own: what they were promised is theirs first.
-      for (const unit of units) if (look.holds.isPromised(unit)) look.pledges.make(unit);
+      // Before anybody's work is called its own: what they were promised is theirs first. Before all others what may not be
+      // interrupted: it cannot do with what is borrowed, where a guarantee is shared and the others are ahead in the queue.
+      const promised = units.filter((unit) => look.holds.isPromised(unit));
+      for (const unit of promised) if (!mayBorrow(unit)) look.pledges.make(unit);
+      for (const unit of promised) if (mayBorrow(unit)) look.pledges.make(unit);
       const relabels = relabel(cluster, scheduler.quotas);
-      for (const unit of serviceOrder(scheduler.quotas.tree, units, look.holds)) look.at(unit);
+      for (const unit of serviceOrder(scheduler, units, look.holds)) look.at(unit);
       const { binds, evictions, waiting } = look;
       return { binds, evictions, relabels, waiting };
     } finally {
       look.pledges.takeAllBack();
     }
   });
+}
+
+function mayBorrow({ members: [first] }: QueuedUnit): boolean {
+  return first?.interruptible !== undefined;
 }
 
 /** What has been decided so far, and what it leaves to those who come after. */

@@ -1,5 +1,5 @@
 import type { WorkspaceName } from '@astrago/shared/domain/ids';
-import { type Charge, chargeOf } from '../quota/charge.ts';
+import type { Vector } from '../quota/amounts.ts';
 import type { QueuedUnit } from './gang.ts';
 import { ownerOf } from './holds.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -10,21 +10,20 @@ import type { Scheduler } from './scheduler.ts';
  */
 export class Pledges {
   readonly #scheduler: Scheduler;
-  readonly #made = new Map<string, { readonly workspace: WorkspaceName; readonly charge: Charge; readonly isBorrowed: boolean }>();
+  readonly #made = new Map<string, { readonly workspace: WorkspaceName; readonly charge: Vector; readonly isBorrowed: boolean }>();
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
   }
 
-  make({ members, least }: QueuedUnit): void {
-    const [first] = members;
-    const variant = first === undefined ? undefined : this.#scheduler.variantsOf(first)[0];
-    if (first === undefined || variant === undefined) return;
-    const { tree } = this.#scheduler.quotas;
-    const { cpuMilli, memoryMiB, workspace } = first;
-    const charge = chargeOf(tree.dimensions, { units: variant.units, cpuMilli, memoryMiB }, variant.models).map((amount) => amount * least);
-    const isBorrowed = tree.judge(workspace, charge, 'guarantee').kind === 'borrowing';
-    tree.count(workspace, charge, isBorrowed, 1);
+  make(unit: QueuedUnit): void {
+    const [first] = unit.members;
+    const charge = chargeOfUnit(this.#scheduler, unit);
+    if (first === undefined || charge === undefined) return;
+    const { quotas } = this.#scheduler;
+    const { workspace } = first;
+    const isBorrowed = quotas.isBorrowing(workspace, charge);
+    quotas.count(workspace, charge, isBorrowed, 1);
     this.#made.set(ownerOf(first), { workspace, charge, isBorrowed });
   }
 
@@ -33,12 +32,19 @@ export class Pledges {
     const owner = first === undefined ? '' : ownerOf(first);
     const pledge = this.#made.get(owner);
     this.#made.delete(owner);
-    if (pledge !== undefined) this.#scheduler.quotas.tree.count(pledge.workspace, pledge.charge, pledge.isBorrowed, -1);
+    if (pledge !== undefined) this.#scheduler.quotas.count(pledge.workspace, pledge.charge, pledge.isBorrowed, -1);
   }
 
   takeAllBack(): void {
-    for (const { workspace, charge, isBorrowed } of this.#made.values())
-      this.#scheduler.quotas.tree.count(workspace, charge, isBorrowed, -1);
+    for (const { workspace, charge, isBorrowed } of this.#made.values()) this.#scheduler.quotas.count(workspace, charge, isBorrowed, -1);
     this.#made.clear();
   }
+}
+
+/** What a unit counts for at the least when it starts, met in the first way; absent where nothing that is open could ever meet it. */
+export function chargeOfUnit(scheduler: Scheduler, { members: [first], least }: QueuedUnit): Vector | undefined {
+  const variant = first === undefined ? undefined : scheduler.variantsOf(first)[0];
+  if (first === undefined || variant === undefined) return undefined;
+  const { cpuMilli, memoryMiB } = first;
+  return scheduler.quotas.charge({ units: variant.units, cpuMilli, memoryMiB }, variant.models).map((amount) => amount * least);
 }

@@ -5,6 +5,7 @@ import { auditInvariants } from '../audit.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { WorkloadRecord, WorkspaceRecord } from '../cluster/records.ts';
 import { h100, sampleCluster, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
+import { Quotas } from '../quota/quotas.ts';
 import { schedulerOf } from './scheduler.ts';
 import { carryOut, look, submit } from './testing-rounds.ts';
 
@@ -95,22 +96,77 @@ describe('what is guaranteed', () => {
   });
 });
 
+describe('a cluster that became smaller', () => {
+  it('has less that nobody is guaranteed: the youngest of what shared it borrows from then on', () => {
+    const cluster = clusterOf(2, [{ name: named('a'), guaranteed: gpus(1) }, { name: named('c') }]);
+    submit(cluster, work(1, 'c'), work(2, 'c'));
+    const { binds } = look(cluster, 0);
+    expect(binds.map(({ borrowed }) => borrowed)).toEqual([false, false]);
+    const idle = [...cluster.observed.keys()].find((node) => cluster.allocationsOnNode(node).length === 0);
+    if (idle === undefined) throw new Error('both are on one node');
+    cluster.apply({ kind: 'observed-node-gone', name: idle });
+    cluster.keep();
+    expect(look(cluster, later).relabels).toEqual([{ allocation: binds[1]?.allocation, borrowed: true }]);
+    expect(look(cluster, later + 1).relabels).toEqual([]);
+  });
+});
+
+describe('more guaranteed than there is', () => {
+  it('lets what runs stay, has the youngest that may be stopped borrow, and says so once', () => {
+    const cluster = clusterOf(1, [{ name: named('a') }]);
+    submit(cluster, work(1, 'a', { interruptible: undefined }), work(2, 'a'));
+    const [, younger] = look(cluster, 0).binds;
+    for (const name of ['b', 'c'])
+      cluster.apply({
+        kind: 'workspace',
+        record: { name: named(name), limit: { compute: undefined, memory: undefined }, guaranteed: gpus(2) },
+      });
+    cluster.keep();
+    expect(look(cluster, later)).toMatchObject({ relabels: [{ allocation: younger?.allocation, borrowed: true }], evictions: [] });
+    expect(schedulerOf(cluster).quotas.isOverGuarantee).toBe(true);
+    expect(look(cluster, 2 * later).relabels).toEqual([]);
+  });
+});
+
+describe('whose turn it is', () => {
+  it('goes round between workspaces by what they hold, also without any quota, and comes to unknown ones last', () => {
+    const cluster = clusterOf(2, [{ name: named('a') }, { name: named('b') }]);
+    const names = ['unknown', 'a', 'a', 'a', 'b', 'b'];
+    submit(cluster, ...names.map((name, at) => work(at, name, { submittedAtMs: at })));
+    const { binds, waiting } = look(cluster, 0);
+    const workspacesOf = (of: readonly { readonly workload: string }[]): readonly string[] =>
+      of.map(({ workload }) => [...cluster.workloads.values()].find(({ id }) => id === workload)?.workspace ?? '');
+    expect(workspacesOf(binds)).toEqual(['a', 'b', 'a', 'b']);
+    expect(workspacesOf(waiting).toSorted()).toEqual(['a', 'unknown']);
+  });
+});
+
+function accountsOf(quotas: Quotas): unknown {
+  return [...quotas.tree.nodes()].map(({ name, used, nonBorrowed, restUsed }) => [name, ...used, ...nonBorrowed, ...restUsed]);
+}
+
 describe('over any workspaces and any work', () => {
   const job = fc.record({
-    workspace: fc.constantFrom('a', 'b', 'c'),
+    workspace: fc.constantFrom('a', 'b', 'c', 'd'),
     ask: fc.oneof(fc.integer({ min: 1, max: 2 }).map(whole), fc.constantFrom('1g.10gb', '3g.40gb').map(slice)),
     priority: fc.integer({ min: 0, max: 2 }),
     mayBeStopped: fc.boolean(),
   });
 
+  /** Of four GPUs: some guaranteed beside each other, or below another workspace that has work of its own; some in compute only. */
+  const organisations = fc
+    .record({ ofA: fc.nat(2), ofB: fc.nat(2), below: fc.boolean(), memoryToo: fc.boolean() })
+    .map(({ ofA, ofB, below, memoryToo }): readonly Partial<WorkspaceRecord>[] => [
+      { name: named('a'), guaranteed: gpus(ofA), ...(below ? { parent: named('c') } : {}) },
+      { name: named('b'), guaranteed: memoryToo ? gpus(ofB) : { ...gpus(ofB), memory: undefined } },
+      { name: named('c'), ...(below ? { guaranteed: gpus(2) } : {}) },
+      { name: named('d'), ...(below ? { parent: named('c') } : {}) },
+    ]);
+
   it('reclaim and preemption come to an end, nobody makes room twice for the same, and nothing is stopped in vain', () => {
     fc.assert(
-      fc.property(fc.array(job, { minLength: 1, maxLength: 24 }), fc.nat(2), fc.nat(2), (jobs, ofA, ofB) => {
-        const cluster = clusterOf(2, [
-          { name: named('a'), guaranteed: gpus(ofA) },
-          { name: named('b'), guaranteed: gpus(ofB) },
-          { name: named('c') },
-        ]);
+      fc.property(fc.array(job, { minLength: 1, maxLength: 24 }), organisations, (jobs, workspaces) => {
+        const cluster = clusterOf(2, workspaces);
         const served = new Set<string>();
         let nowMs = 0;
         let promised = new Set<string>();
@@ -137,12 +193,15 @@ describe('over any workspaces and any work', () => {
           promised = new Set(decision.evictions.map(({ beneficiary }) => beneficiary));
           carryOut(cluster, decision, nowMs);
           expect(auditInvariants(cluster)).toEqual([]);
-          expect(schedulerOf(cluster).quotas.tree.isOverGuarantee()).toBe(false);
+          const { quotas } = schedulerOf(cluster);
+          expect(quotas.isOverGuarantee).toBe(false);
+          // Counted along, through all that was tried and undone.
+          expect(accountsOf(quotas)).toEqual(accountsOf(new Quotas(cluster)));
           if (round > 1 && decision.binds.length + decision.evictions.length === 0) return;
         }
         throw new Error('it goes on and on');
       }),
-      { numRuns: 300 },
+      { numRuns: 400 },
     );
   });
 });

@@ -39,7 +39,7 @@ function inOrder(round: Round, candidates: Candidate[]): readonly Candidate[] {
   const { cluster, scheduler } = round;
   const surplus = new Map<WorkspaceName, number>();
   const surplusOf = (workspace: WorkspaceName): number => {
-    const known = surplus.get(workspace) ?? scheduler.quotas.tree.surplusOf(workspace);
+    const known = surplus.get(workspace) ?? scheduler.quotas.surplusOf(workspace);
     surplus.set(workspace, known);
     return known;
   };
@@ -55,7 +55,7 @@ function inOrder(round: Round, candidates: Candidate[]): readonly Candidate[] {
 
 /** Whether all of it that must start is within what its workspace is guaranteed. */
 function isGuaranteed({ scheduler }: Round, { least }: QueuedUnit, claimant: WorkloadRecord): boolean {
-  if (!scheduler.quotas.tree.hasGuarantees) return false;
+  if (!scheduler.quotas.tree.hasPromises) return false;
   return scheduler.variantsOf(claimant).some((variant) => {
     const units = { compute: least * variant.units.compute, memory: least * variant.units.memory };
     const ask = { ...claimant, cpuMilli: least * claimant.cpuMilli, memoryMiB: least * claimant.memoryMiB };

@@ -1,9 +1,9 @@
-import type { WorkloadId, WorkspaceName } from '@astrago/shared/domain/ids';
+import type { NodeName, WorkloadId, WorkspaceName } from '@astrago/shared/domain/ids';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { WorkloadRecord, WorkspaceRecord } from '../cluster/records.ts';
-import { h100, sampleCluster, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
+import { h100, l40s, observedNode, sampleCluster, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
 import { carryOut, look, submit } from '../scheduling/testing-rounds.ts';
 import { previewWorkspace } from './preview.ts';
 
@@ -176,6 +176,42 @@ describe('what a change of a workspace would do', () => {
       'w2 of team-b would be stopped for w3 of team-a; w1 of team-b would be stopped for w4 of team-a; 2 waiting workloads would start, all once what is stopped has ended.',
     );
     expect(preview.started.items.map(({ afterStops }) => afterStops)).toEqual([true, true]);
+  });
+
+  it('puts those together who are stopped for the same work, and says which of them find another place', () => {
+    const cluster = clusterOf(1, [{ name: named('team-a') }, { name: named('team-b') }]);
+    submit(cluster, work(1, 'team-b'), work(2, 'team-b'));
+    look(cluster, 0);
+    const joined = { name: 'n9' as NodeName, address: undefined, cordoned: false, bootId: undefined };
+    cluster.apply({ kind: 'node', record: joined });
+    cluster.apply({ kind: 'observed-node', node: observedNode({ name: 'n9', gpus: [l40s] }) });
+    submit(cluster, sampleWorkload(3, whole(2), { workspace: named('team-a') }));
+    const share: WorkspaceRecord = { name: named('team-a'), limit: none, guaranteed: gpus(2) };
+
+    const { sentence, stopped } = previewWorkspace(cluster, share, { nowMs: later });
+    const protectedYet = previewWorkspace(cluster, share, { nowMs: later, protectionMs: 2 * later });
+
+    expect(sentence).toBe(
+      'w2 and w1 of team-b would be stopped for w3 of team-a; 1 of them would start again right after; 1 waiting workload would start, once what is stopped has ended.',
+    );
+    expect(stopped.items).toMatchObject([
+      { name: 'w2', cause: 'reclaimed', afterStops: false },
+      { name: 'w1', cause: 'reclaimed', afterStops: false },
+    ]);
+    expect(protectedYet.stopped.count).toBe(0);
+  });
+
+  it('tells who is spared and who is held back when a guarantee goes', () => {
+    const cluster = clusterOf(1, [{ name: named('team-a'), guaranteed: gpus(2) }, { name: named('team-b') }]);
+    submit(cluster, work(1, 'team-b'), work(2, 'team-b'));
+    look(cluster, 0);
+    submit(cluster, sampleWorkload(3, whole(2), { workspace: named('team-a') }));
+
+    const { sentence } = previewWorkspace(cluster, { name: named('team-a'), limit: none }, { nowMs: later });
+
+    expect(sentence).toBe(
+      'w2 and w1 of team-b would no longer be stopped; w3 of team-a would no longer start; w1 and w2 of team-b would no longer count as borrowed.',
+    );
   });
 
   it('counts what a raised limit lets start, and what a lowered one leaves above it at every level', () => {

@@ -66,6 +66,7 @@ export function addAdminCommands(program: Command, action: Action): void {
       understood(parseBudget, 'Give HOURS/day, HOURS/week or HOURS/month, for example 500/week or 500/week:soft.'),
     )
     .option('--no-budget', 'no budget')
+    .option('--dry-run', 'only show what that would do to what runs and waits')
     .action((name: string, options) =>
       action(async (context) => (await import('./commands/workspaces.ts')).workspaceSet(context, { ...options, name })),
     );

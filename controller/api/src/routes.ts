@@ -5,7 +5,7 @@ import { Pool, Proposal, PutPool } from './planning.ts';
 import { ClusterInfo, Gpu, InvariantAudit, LayoutPlan, Node, SetLayout } from './schemas.ts';
 import { Snapshot, Why } from './why.ts';
 import { Gang, phases, SubmitGang, SubmitWorkload, Workload } from './work.ts';
-import { ChangeWorkspace, PutWorkspace, Workspace } from './workspace.ts';
+import { ChangeWorkspace, PutWorkspace, Workspace, WorkspaceSet } from './workspace.ts';
 
 const page = { limit: z.coerce.number().int().min(1).max(1000).default(100), cursor: z.string().optional() };
 const listOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().optional() });
@@ -146,16 +146,18 @@ export const routes = {
     path: '/api/v1/workspaces/{workspace}',
     summary: 'Make a workspace, or say anew all that it has',
     params: workspacePath,
+    query: z.object({ dryRun: flag }),
     body: PutWorkspace,
-    response: Workspace,
+    response: WorkspaceSet,
   },
   changeWorkspace: {
     method: 'POST',
     path: '/api/v1/workspaces/{workspace}',
     summary: 'Make a workspace, or change some of what it has',
     params: workspacePath,
+    query: z.object({ dryRun: flag }),
     body: ChangeWorkspace,
-    response: Workspace,
+    response: WorkspaceSet,
   },
   listPools: { method: 'GET', path: '/api/v1/pools', summary: 'Pools: the GPUs of one model each', response: listOf(Pool) },
   putPool: {

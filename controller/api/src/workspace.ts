@@ -82,3 +82,58 @@ export const Workspace = z
   })
   .meta({ id: 'Workspace' });
 export type Workspace = z.infer<typeof Workspace>;
+
+const namedWork = { id: z.string(), name: z.string(), workspace: z.string() };
+const NamedWork = z.object(namedWork);
+const obstacle = z
+  .enum(['limit', 'guarantee', 'budget', 'room', 'kept', 'evicting'])
+  .describe('kept: there is room, and it is kept for others. evicting: room is being made for it.');
+const told = <T extends z.ZodType>(item: T) => z.object({ count: z.int(), items: z.array(item).describe('At most fifty.') });
+
+export const WorkspacePreview = z
+  .object({
+    sentence: z.string(),
+    stopped: told(
+      z.object({
+        ...namedWork,
+        cause: z.enum(['reclaimed', 'preempted', 'moved']),
+        beneficiary: NamedWork,
+        afterStops: z.boolean().describe('Not at once, but when what is stopped before has ended.'),
+        startsAgain: z.boolean().describe('Elsewhere or later, as far as was looked ahead.'),
+      }),
+    ),
+    spared: told(NamedWork).describe('Would have been stopped without the change.'),
+    started: told(
+      z.object({
+        ...namedWork,
+        borrowed: z.boolean(),
+        afterStops: z.boolean().describe('Not at once, but when what is stopped has ended.'),
+      }),
+    ),
+    heldBack: told(z.object({ ...namedWork, obstacle })).describe('Would have started without the change.'),
+    borrowed: told(NamedWork).describe('Runs on, beyond the guarantee of its workspace.'),
+    owned: told(NamedWork).describe('Runs on, and is no longer borrowed.'),
+    waitsOtherwise: told(z.object({ ...namedWork, before: obstacle, after: obstacle })).describe('Waits either way.'),
+    overCommitted: told(
+      z.object({
+        kind: z
+          .enum(['use', 'guarantees'])
+          .describe('use: more is held than the limit. guarantees: more is guaranteed than the cluster has.'),
+        workspace: z.string().optional().describe('Absent: the organisation.'),
+        dimension: z.object({ resource: z.enum(['compute', 'memory', 'cpuMilli', 'memoryMiB']), model: z.string().optional() }),
+        amount: z.number(),
+        bound: z.number(),
+      }),
+    ).describe('Only what the change brings about, or makes worse.'),
+    goesOn: z.boolean().describe('More would be started or stopped after all that was looked at.'),
+  })
+  .meta({
+    id: 'WorkspacePreview',
+    description: 'What the next decisions would do otherwise than without the change; what would be so either way is left out.',
+  });
+export type WorkspacePreview = z.infer<typeof WorkspacePreview>;
+
+export const WorkspaceSet = Workspace.extend({
+  preview: WorkspacePreview.optional().describe('Only with dryRun: nothing was changed, and the rest is as it would be.'),
+}).meta({ id: 'WorkspaceSet' });
+export type WorkspaceSet = z.infer<typeof WorkspaceSet>;

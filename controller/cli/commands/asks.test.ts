@@ -1,4 +1,4 @@
-import type { Gang, Workspace } from '@astrago/api';
+import type { Gang, Workspace, WorkspacePreview } from '@astrago/api';
 import { describe, expect, it } from 'vitest';
 import { against, workload } from '../testing/against.ts';
 import { type Handlers, Refusal } from '../testing/api-server.ts';
@@ -260,6 +260,82 @@ describe('workspace set', () => {
 
     expect(exitCode).toBe(0);
     expect(sentBody).toEqual(body);
+  });
+
+  const own = { id: 'w1', name: 'train-3', workspace: 'team-b' };
+  const nobody = { count: 0, items: [] };
+  const preview: WorkspacePreview = {
+    sentence: 'train-3 of team-b would be stopped for eval-1 of team.',
+    stopped: {
+      count: 1,
+      items: [
+        {
+          ...own,
+          cause: 'reclaimed',
+          beneficiary: { id: 'w2', name: 'eval-1', workspace: 'team' },
+          afterStops: false,
+          startsAgain: true,
+        },
+      ],
+    },
+    spared: nobody,
+    started: { count: 52, items: [{ id: 'w2', name: 'eval-1', workspace: 'team', borrowed: true, afterStops: true }] },
+    heldBack: { count: 1, items: [{ ...own, name: 'late', obstacle: 'limit' }] },
+    borrowed: nobody,
+    owned: { count: 1, items: [{ ...own, name: 'old' }] },
+    waitsOtherwise: { count: 1, items: [{ ...own, name: 'big', before: 'limit', after: 'room' }] },
+    overCommitted: nobody,
+    goesOn: false,
+  };
+
+  it('with --dry-run changes nothing, and tells what the change would do', async () => {
+    const asked: unknown[] = [];
+    const handlers: Handlers = {
+      changeWorkspace: ({ query }) => {
+        asked.push(query.get('dryRun'));
+        return { ...workspace({ limit: { compute: 14 } }), preview };
+      },
+    };
+    const argv = ['workspace', 'set', 'team', '--guarantee', '7', '--dry-run'];
+
+    const { out, exitCode } = await against(handlers, argv);
+    const json = await against(handlers, [...argv, '--json']);
+
+    expect(exitCode).toBe(0);
+    expect(asked).toEqual(['true', 'true']);
+    expect(out.split('\n')).toEqual([
+      'train-3 of team-b would be stopped for eval-1 of team.',
+      '',
+      'WORKLOAD  WORKSPACE  THEN            HOW',
+      'train-3   team-b     stopped         reclaimed for eval-1 of team, starts again',
+      'eval-1    team       starts          after stops, borrowed',
+      '51 more   --         starts          --',
+      'late      team-b     does not start  waits: limit',
+      'old       team-b     its own         runs on',
+      'big       team-b     waits           room, was limit',
+      '',
+      'WORKSPACE  COMPUTE SLICES  MEMORY SLICES   RUNNING  QUEUED',
+      'team       3 of 14         4 of unlimited  1        0',
+      '',
+      'Dry run: nothing was changed.',
+      '',
+    ]);
+    expect(JSON.parse(json.out)).toMatchObject({ name: 'team', preview });
+  });
+
+  it('without it says so to the controller, and tells of no dry run', async () => {
+    const asked: unknown[] = [];
+    const handlers: Handlers = {
+      changeWorkspace: ({ query }) => {
+        asked.push(query.get('dryRun'));
+        return workspace({});
+      },
+    };
+
+    const { out } = await against(handlers, ['workspace', 'set', 'team', '--weight', '2']);
+
+    expect(asked).toEqual(['false']);
+    expect(out).not.toContain('Dry run');
   });
 
   it('shows workspaces as a tree, with the columns that say something', async () => {

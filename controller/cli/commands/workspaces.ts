@@ -3,6 +3,7 @@ import { answer, type CommandContext } from '../context.ts';
 import { usageFailure } from '../failure.ts';
 import { amountsText, budgetText } from '../show/quota.ts';
 import { tableOfKnown } from '../show/table.ts';
+import { previewText } from '../show/workspace-preview.ts';
 
 type Amounts = NonNullable<ChangeWorkspace['limit']>;
 type ModelAmounts = NonNullable<Amounts['models']>;
@@ -26,6 +27,7 @@ export interface WorkspaceSetInput {
   readonly modelGuarantee?: readonly ModelAmounts[];
   readonly weight?: number;
   readonly budget?: NonNullable<ChangeWorkspace['budget']> | false;
+  readonly dryRun?: boolean;
 }
 
 /** Changes what is named, and makes the workspace where there is none. */
@@ -39,6 +41,7 @@ export async function workspaceSet(context: CommandContext, input: WorkspaceSetI
   const client = await context.connect();
   const workspace = await client.changeWorkspace({
     params: { workspace: input.name },
+    query: { dryRun: input.dryRun === true ? 'true' : 'false' },
     body: {
       parent: input.parent === false ? null : input.parent,
       limit: input.unlimited === true ? null : limit,
@@ -47,7 +50,11 @@ export async function workspaceSet(context: CommandContext, input: WorkspaceSetI
       budget: input.budget === false ? null : input.budget,
     },
   });
-  answer(context, workspace, () => workspaceTable([[0, workspace]]));
+  const { preview } = workspace;
+  answer(context, workspace, () => {
+    const shown = workspaceTable([[0, workspace]]);
+    return preview === undefined ? shown : [previewText(preview), shown, 'Dry run: nothing was changed.'].join('\n\n');
+  });
 }
 
 function slices({ computeSlices: compute, memorySlices: memory }: WorkspaceSetInput): Amounts | undefined {

@@ -63,7 +63,7 @@ export function explain(cluster: Cluster, id: WorkloadId, nowMs: number): Explan
   const turn = fitsNow(trial) || obstacle === 'kept' ? waitTurn(trial) : [];
   // What the queue before it takes in this round is not there for it.
   const { reasons, gang, candidates } = cluster.attempt(() => {
-    giveOthersTheirPlaces(cluster, decision.binds, nowMs);
+    giveTheirPlaces(cluster, decision.binds, nowMs);
     return { ...lookAround(trial, obstacle), candidates: [...turn, ...candidatesFor(trial)] };
   });
   const remedies = told(candidates.filter(({ changes }) => startsAfter(trial, changes)));
@@ -83,7 +83,8 @@ export function explain(cluster: Cluster, id: WorkloadId, nowMs: number): Explan
   };
 }
 
-function giveOthersTheirPlaces(cluster: Cluster, binds: readonly Bind[], nowMs: number): void {
+/** Work starts as decided. */
+export function giveTheirPlaces(cluster: Cluster, binds: readonly Bind[], nowMs: number): void {
   for (const bind of binds) {
     const other = cluster.workloads.get(bind.workload);
     if (other === undefined) continue;

@@ -50,6 +50,8 @@ export class Controller {
   audit: { readonly checkedAtMs: number; readonly findings: readonly Finding[] } = { checkedAtMs: 0, findings: [] };
   auditRounds = 0;
   findingsSinceStart = 0;
+  /** See `RoundDeps`. */
+  readonly protectionMs: number | undefined;
   readonly #deps: ControllerDeps;
   readonly #loops: readonly Loop[];
   readonly #schedule: Loop;
@@ -58,6 +60,7 @@ export class Controller {
 
   constructor(deps: ControllerDeps) {
     this.#deps = deps;
+    this.protectionMs = deps.protectionMs;
     this.cluster = deps.cluster;
     this.waiting = new WaitingReasons(deps.cluster);
     this.#sequence = loadInto(deps.cluster, deps.store);
@@ -139,7 +142,7 @@ export class Controller {
       waiting: this.waiting,
       nextAllocationId: () => this.#deps.newId('alc') as AllocationId,
       nowMs: this.#deps.clock.nowMs,
-      protectionMs: this.#deps.protectionMs,
+      protectionMs: this.protectionMs,
       onDecided: this.#deps.onDecided,
     });
     await this.#deps.clock.sleep(scheduleGapMs, signal);

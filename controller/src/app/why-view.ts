@@ -5,6 +5,7 @@ import type { WorkloadRecord } from '#core/cluster/records';
 import { explain } from '#core/explain/explain';
 import { standingSentence } from '#core/explain/standing';
 import { traceOf } from '#core/explain/trace';
+import { plain } from './plain.ts';
 
 /** The answer in the shape of the API, whatever phase the workload is in. */
 export function whyView(cluster: Cluster, record: WorkloadRecord, nowMs: number, withTrace: boolean): z.input<typeof Why> {
@@ -13,17 +14,4 @@ export function whyView(cluster: Cluster, record: WorkloadRecord, nowMs: number,
   const found = explain(cluster, record.id, nowMs);
   if (found !== undefined) return { workload, phase, ...plain(found), trace };
   return { workload, phase, sentence: standingSentence(cluster, record, nowMs), reason: record.endReason, counts: [], remedies: [], trace };
-}
-
-type Plain<T> = T extends (...given: never) => unknown
-  ? T
-  : T extends readonly (infer Item)[]
-    ? Plain<Item>[]
-    : T extends object
-      ? { -readonly [Key in keyof T]: Plain<T[Key]> }
-      : T;
-
-/** The same value: the shapes of the API are written for whoever fills them in. */
-function plain<T>(value: T): Plain<T> {
-  return value as Plain<T>;
 }

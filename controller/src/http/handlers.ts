@@ -7,11 +7,12 @@ import type { WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
 import { poolModels } from '#core/repartition/pool-of';
 import { changeLabels, changeTaints, putPool, setCordon } from '../app/commands/govern.ts';
 import { previewLayout, setLayout } from '../app/commands/set-layout.ts';
-import { changeWorkspace, putWorkspace } from '../app/commands/set-workspace.ts';
+import { previewOf, setWorkspace, type WorkspaceAsk } from '../app/commands/set-workspace.ts';
 import { stop, stopGang } from '../app/commands/stop.ts';
 import { type SubmitDeps, submit, submitGang } from '../app/commands/submit.ts';
 import type { Controller } from '../app/controller.ts';
 import { findGang, membersOf } from '../app/gangs.ts';
+import { plain } from '../app/plain.ts';
 import type { Store } from '../app/ports.ts';
 import { Refusal } from '../app/refusal.ts';
 import { takeSnapshot } from '../app/take-snapshot.ts';
@@ -114,6 +115,16 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
     if (shown === undefined) throw new Refusal('not-found', 'there is no such workspace; astrago workspaces lists them');
     return shown;
   };
+  const setOrPreview = async (actor: string, workspace: string, ask: WorkspaceAsk, dryRun: boolean): Promise<Answer<'putWorkspace'>> => {
+    const name = workspaceOf(workspace);
+    if (!dryRun) return showWorkspace(await setWorkspace(journal, actor, name, ask));
+    const { record, preview } = previewOf(cluster, name, ask, { nowMs: deps.nowMs(), protectionMs: controller.protectionMs });
+    const shown = cluster.attempt(() => {
+      cluster.apply({ kind: 'workspace', record });
+      return showWorkspace(record);
+    });
+    return { ...shown, preview: plain(preview) };
+  };
   return {
     getCluster: () => ({
       version: deps.version,
@@ -180,9 +191,8 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
       view(await stop({ journal, nowMs: deps.nowMs }, actor, findWorkload(deps, params.workload, query.workspace))),
     listWorkspaces: () => ({ items: [...workspaceViews(cluster, [...cluster.workspaces.values()])] }),
     getWorkspace: ({ params }) => showWorkspace(cluster.workspaces.get(workspaceOf(params.workspace))),
-    putWorkspace: async ({ actor, params, body }) => showWorkspace(await putWorkspace(journal, actor, workspaceOf(params.workspace), body)),
-    changeWorkspace: async ({ actor, params, body }) =>
-      showWorkspace(await changeWorkspace(journal, actor, workspaceOf(params.workspace), body)),
+    putWorkspace: ({ actor, params, query, body }) => setOrPreview(actor, params.workspace, { put: body }, query.dryRun),
+    changeWorkspace: ({ actor, params, query, body }) => setOrPreview(actor, params.workspace, { change: body }, query.dryRun),
     listPools: () => ({ items: poolModels(cluster).map((model) => poolView(cluster, model)) }),
     putPool: async ({ actor, params, body }) => {
       const model = poolNamed(cluster, params.model);

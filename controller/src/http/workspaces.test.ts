@@ -1,4 +1,4 @@
-import { Problem } from '@astrago/api';
+import { Problem, WorkspaceSet } from '@astrago/api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningController } from '../controller-process.ts';
 import { type Answer, type Ask, ControllerBench } from '../testing/controller-bench.ts';
@@ -126,6 +126,45 @@ describe('a workspace', () => {
       'the workspaces under org would be guaranteed 11 compute slices together, and it is guaranteed 10',
     );
     expect((await put('team-b', { parent: 'team', guaranteed: { compute: 4, models: { h100: { compute: 5 } } } })).status).toBe(200);
+  });
+
+  it.each([
+    ['PUT', { limit: { compute: 3 }, guaranteed: { compute: 2 } }, { limit: { compute: 3 }, guaranteed: { compute: 2 }, weight: 1 }],
+    ['POST', { guaranteed: { compute: 2 } }, { limit: { memory: 4 }, guaranteed: { compute: 2 }, weight: 5 }],
+  ])('is shown by a dry run (%s) as it would be, with what that would do, and stays as it was', async (method, body, shown) => {
+    await put('tried', { limit: { memory: 4 }, weight: 5 });
+    await ask('POST', '/api/v1/workloads', {
+      body: { name: `of-${method.toLowerCase()}`, workspace: 'tried', command: ['true'], gpus: 1 },
+    });
+    const before = await Promise.all(['tried', 'default'].map(show));
+
+    const answer = await ask(method, '/api/v1/workspaces/tried?dryRun=true', { body });
+
+    expect(answer.status).toBe(200);
+    const { preview, ...tried } = WorkspaceSet.parse(answer.json);
+    expect(tried).toMatchObject({ name: 'tried', ...shown });
+    // No node has joined, so any guarantee is more than there is.
+    expect(preview).toMatchObject({
+      sentence: expect.stringMatching(/^all guarantees together would be [\d.]+ compute slices, and there are 0 compute slices\.$/),
+      stopped: { count: 0, items: [] },
+      overCommitted: { count: 1, items: [{ kind: 'guarantees', dimension: { resource: 'compute' }, bound: 0 }] },
+    });
+    expect(await Promise.all(['tried', 'default'].map(show))).toEqual(before);
+  });
+
+  it('is not made by a dry run, and a dry run is refused what the change is refused', async () => {
+    const answer = await ask('PUT', '/api/v1/workspaces/imagined?dryRun=true', { body: { weight: 2 } });
+    const impossible = await ask('PUT', '/api/v1/workspaces/imagined?dryRun=true', { body: { parent: 'imagined' } });
+    const real = await ask('PUT', '/api/v1/workspaces/default?dryRun=false', { body: {} });
+
+    expect(answer.json).toMatchObject({
+      name: 'imagined',
+      weight: 2,
+      preview: { sentence: 'Nothing that runs or waits now would fare otherwise.' },
+    });
+    expect([impossible.status, Problem.parse(impossible.json).code]).toEqual([404, 'not-found']);
+    expect(real.json).not.toHaveProperty('preview');
+    expect((await ask('GET', '/api/v1/workspaces/imagined')).status).toBe(404);
   });
 
   it('that is not there is not found', async () => {

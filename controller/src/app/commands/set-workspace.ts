@@ -1,24 +1,46 @@
 import { type ChangeWorkspace, PutWorkspace } from '@astrago/api';
 import { parseWorkspaceName, type WorkspaceName } from '@astrago/shared/domain/ids';
+import type { Cluster } from '#core/cluster/cluster';
 import type { WorkspaceRecord } from '#core/cluster/records';
-import type { Draft, Journal } from '../journal.ts';
+import type { Preview } from '#core/preview/difference';
+import type { LookDeps } from '#core/preview/looks-ahead';
+import { previewWorkspace } from '#core/preview/preview';
+import type { Journal } from '../journal.ts';
 import { Refusal } from '../refusal.ts';
 import { contradictionOf } from '../workspace-tree.ts';
 
-/** Makes the workspace, or says anew all that it has. */
-export function putWorkspace(journal: Journal, actor: string, name: WorkspaceName, body: PutWorkspace): Promise<WorkspaceRecord> {
-  return journal.commit(actor, (draft) => put(draft, name, body));
-}
+export type WorkspaceAsk = { readonly put: PutWorkspace } | { readonly change: ChangeWorkspace };
 
-/** Makes the workspace, or changes what is named of it: absent stays, null takes away, at every level. */
-export function changeWorkspace(journal: Journal, actor: string, name: WorkspaceName, change: ChangeWorkspace): Promise<WorkspaceRecord> {
+/** Makes the workspace, and says anew all that it has (`put`), or changes what is named of it (`change`). */
+export function setWorkspace(journal: Journal, actor: string, name: WorkspaceName, ask: WorkspaceAsk): Promise<WorkspaceRecord> {
   return journal.commit(actor, (draft) => {
-    const { name: _, ...before } = draft.cluster.workspaces.get(name) ?? { name, limit: {} };
-    return put(draft, name, PutWorkspace.parse(merged(before, change)));
+    const body = bodyOf(draft.cluster, name, ask);
+    const record = recordOf(draft.cluster, name, body);
+    draft.apply({ kind: 'workspace', record });
+    draft.audit('put-workspace', name, JSON.stringify(body));
+    return record;
   });
 }
 
-function put(draft: Draft, name: WorkspaceName, body: PutWorkspace): WorkspaceRecord {
+/** What it would be, and what that would do to what runs and waits; nothing is changed. */
+export function previewOf(
+  cluster: Cluster,
+  name: WorkspaceName,
+  ask: WorkspaceAsk,
+  deps: LookDeps,
+): { readonly record: WorkspaceRecord; readonly preview: Preview } {
+  const record = recordOf(cluster, name, bodyOf(cluster, name, ask));
+  return { record, preview: previewWorkspace(cluster, record, deps) };
+}
+
+/** In a change absent stays, null takes away, at every level. */
+function bodyOf({ workspaces }: Cluster, name: WorkspaceName, ask: WorkspaceAsk): PutWorkspace {
+  if ('put' in ask) return ask.put;
+  const { name: _, ...before } = workspaces.get(name) ?? { name, limit: {} };
+  return PutWorkspace.parse(merged(before, ask.change));
+}
+
+function recordOf({ workspaces }: Cluster, name: WorkspaceName, body: PutWorkspace): WorkspaceRecord {
   const parent = body.parent === undefined ? undefined : parseWorkspaceName(body.parent);
   const { compute, memory, ...limit } = body.limit;
   const record: WorkspaceRecord = {
@@ -29,12 +51,10 @@ function put(draft: Draft, name: WorkspaceName, body: PutWorkspace): WorkspaceRe
     ...(body.weight === undefined ? {} : { weight: body.weight }),
     ...(body.budget === undefined ? {} : { budget: body.budget }),
   };
-  if (parent !== undefined && !draft.cluster.workspaces.has(parent))
+  if (parent !== undefined && !workspaces.has(parent))
     throw new Refusal('not-found', `there is no workspace ${parent} to be the parent of ${name}; make it first`, { pointer: '/parent' });
-  const contradiction = contradictionOf(draft.cluster.workspaces, record);
+  const contradiction = contradictionOf(workspaces, record);
   if (contradiction !== undefined) throw new Refusal('impossible-workspace', contradiction.text, { pointer: contradiction.pointer });
-  draft.apply({ kind: 'workspace', record });
-  draft.audit('put-workspace', name, JSON.stringify(body));
   return record;
 }
 

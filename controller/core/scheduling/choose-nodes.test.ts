@@ -153,7 +153,7 @@ describe('work in the way of a reservation', () => {
       [long.id, 4 * hour],
       [unknown.id, undefined],
     ]);
-    // What has begun already is measured by now: this one has outrun what it said by an hour.
+    // What has begun already is measured by now: the short one has outrun what it said by two hours.
     expect(outlasting(cluster, 'a' as NodeName, wanted(1), 3 * hour)).toHaveLength(3);
   });
 });

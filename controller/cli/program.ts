@@ -10,6 +10,7 @@ import { addClusterCommands } from './program-cluster.ts';
 import { addPartitionCommands } from './program-partition.ts';
 import { addPlanCommands } from './program-plan.ts';
 import { addReplayCommand } from './program-replay.ts';
+import { addReserveCommands } from './program-reserve.ts';
 import { addSnapshotCommands } from './program-snapshot.ts';
 import { addWorkloadCommands } from './program-work.ts';
 
@@ -43,6 +44,7 @@ export function createProgram(action: Action): Command {
   addPartitionCommands(program, action);
   addPlanCommands(program, action);
   addAdminCommands(program, action);
+  addReserveCommands(program, action);
   addReplayCommand(program, action);
   addSnapshotCommands(program, action);
   program

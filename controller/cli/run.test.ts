@@ -63,6 +63,8 @@ describe('astrago', () => {
     'idempotency-conflict': 5,
     'impossible-layout': 5,
     'impossible-workspace': 5,
+    'impossible-reservation': 5,
+    'reservation-conflict': 5,
     'too-many-requests': 1,
     internal: 1,
     'agent-unreachable': 1,

@@ -13,6 +13,7 @@ const node = {
   cordoned: false,
   labels: {},
   taints: [],
+  reservations: [],
   gpuCount: 1,
   models: [],
   cpuMilliAllocated: 0,

@@ -1,5 +1,6 @@
 export * from './planning.ts';
 export * from './problem.ts';
+export * from './reservations.ts';
 export * from './routes.ts';
 export * from './schemas.ts';
 export * from './why.ts';

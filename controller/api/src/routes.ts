@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ChangeLabels, ChangeTaints } from './labels.ts';
 import { Pool, Proposal, PutPool } from './planning.ts';
+import { PutReservation, Reservation } from './reservations.ts';
 import { ClusterInfo, Gpu, InvariantAudit, LayoutPlan, Node, SetLayout } from './schemas.ts';
 import { Snapshot, Why } from './why.ts';
 import { Gang, phases, SubmitGang, SubmitWorkload, Workload } from './work.ts';
@@ -17,6 +18,7 @@ const nodePath = z.object({ node: z.string() });
 const workloadPath = z.object({ workload: z.string().describe('Name, or id. A name means the newest workload of that name.') });
 const gangPath = z.object({ gang: z.string().describe('Its name, which means the newest gang of that name.') });
 const workspacePath = z.object({ workspace: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/) });
+const reservationPath = z.object({ reservation: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/) });
 const idempotencyKey = z.object({ 'idempotency-key': z.string().min(1).max(255).optional() });
 const workspaceQuery = z.object({ workspace: z.string().optional() });
 const gpuPath = z.object({ node: z.string(), gpu: z.string().describe('Index on its node, or UUID.') });
@@ -158,6 +160,27 @@ export const routes = {
     query: z.object({ dryRun: flag }),
     body: ChangeWorkspace,
     response: WorkspaceSet,
+  },
+  listReservations: {
+    method: 'GET',
+    path: '/api/v1/reservations',
+    summary: 'Reservations that are not over, the first to begin first',
+    response: listOf(Reservation),
+  },
+  putReservation: {
+    method: 'PUT',
+    path: '/api/v1/reservations/{reservation}',
+    summary: 'Keep nodes for a workspace for a time, or say anew which and when',
+    params: reservationPath,
+    body: PutReservation,
+    response: Reservation,
+  },
+  cancelReservation: {
+    method: 'POST',
+    path: '/api/v1/reservations/{reservation}/cancel',
+    summary: 'Give the nodes back to all; what runs there runs on',
+    params: reservationPath,
+    response: Reservation,
   },
   listPools: { method: 'GET', path: '/api/v1/pools', summary: 'Pools: the GPUs of one model each', response: listOf(Pool) },
   putPool: {

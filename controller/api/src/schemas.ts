@@ -1,6 +1,7 @@
 // The shapes of the API. Times are ms since the epoch; quantities name their unit; what is unknown is absent.
 import { z } from 'zod';
 import { Labels, Taint } from './labels.ts';
+import { NodeReservation } from './reservations.ts';
 import { Slice } from './slices.ts';
 import { DeviceShare, enforcementClasses } from './work.ts';
 
@@ -81,6 +82,7 @@ export const Node = z
     driverVersion: z.string().optional(),
     lastSeenMs: z.number().optional(),
     conditions: z.array(Condition),
+    reservations: z.array(NodeReservation).default([]).describe('Those that are not over, the first to begin first.'),
   })
   .meta({ id: 'Node' });
 export type Node = z.infer<typeof Node>;

@@ -11,7 +11,7 @@ export async function nodes(context: CommandContext): Promise<void> {
     if (list.items.length === 0) return 'No node has joined yet.';
     const now = context.clock.nowMs();
     return tableOfKnown(
-      ['NODE', 'STATE', 'GPUS', 'MODEL', 'COMPUTE', 'MEMORY', 'CPUS', 'RAM', 'SEEN', 'CONDITIONS', 'LABELS', 'TAINTS'],
+      ['NODE', 'STATE', 'GPUS', 'MODEL', 'COMPUTE', 'MEMORY', 'CPUS', 'RAM', 'SEEN', 'CONDITIONS', 'LABELS', 'TAINTS', 'RESERVED'],
       list.items.map((node) => [
         node.name,
         node.cordoned ? `${node.state},cordoned` : node.state,
@@ -25,8 +25,9 @@ export async function nodes(context: CommandContext): Promise<void> {
         node.conditions.map((condition) => condition.kind).join(',') || 'none',
         labelsText(node.labels),
         node.taints.join(' '),
+        node.reservations.map(({ name }) => name).join(' '),
       ]),
-      ['LABELS', 'TAINTS'],
+      ['LABELS', 'TAINTS', 'RESERVED'],
     );
   });
 }

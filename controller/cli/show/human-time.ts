@@ -18,11 +18,22 @@ export function humanAge(atMs: number | undefined, nowMs: number): string | unde
 /** In the time zone of the reader, with its offset, and how long ago. */
 export function humanMoment(atMs: number | undefined, nowMs: number): string | undefined {
   if (atMs === undefined) return undefined;
-  const at = new Date(atMs);
-  const offset = -at.getTimezoneOffset();
-  const shifted = new Date(atMs + offset * 60_000).toISOString().replace('T', ' ').slice(0, 19);
-  const sign = offset < 0 ? '-' : '+';
-  return `${shifted} ${sign}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)} (${humanDuration(nowMs - atMs)} ago)`;
+  const { day, time, offset } = local(atMs);
+  return `${day} ${time} ${offset} (${humanDuration(nowMs - atMs)} ago)`;
+}
+
+/** `2026-12-01 14:20 +01:00`, in the time zone of the reader. */
+export function humanDate(atMs: number): string {
+  const { day, time, offset } = local(atMs);
+  return `${day} ${time.slice(0, 5)} ${offset}`;
+}
+
+function local(atMs: number): { readonly day: string; readonly time: string; readonly offset: string } {
+  const minutes = -new Date(atMs).getTimezoneOffset();
+  const shifted = new Date(atMs + minutes * 60_000).toISOString();
+  const sign = minutes < 0 ? '-' : '+';
+  const offset = `${sign}${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
+  return { day: shifted.slice(0, 10), time: shifted.slice(11, 19), offset };
 }
 
 function two(value: number): string {

@@ -9,6 +9,7 @@ import { applyBind } from '../scheduling/round.ts';
 import { stepWorkload } from '../workload.ts';
 import { reasonText } from './ailments.ts';
 import { censusOf, primaryReason, type ReasonCounts } from './census.ts';
+import { keptText } from './kept-by.ts';
 import { reasonsOf } from './reasons.ts';
 import { mend } from './remedies/mend.ts';
 import { openNodes } from './remedies/open-nodes.ts';
@@ -69,11 +70,13 @@ export function explain(cluster: Cluster, id: WorkloadId, nowMs: number): Explan
   const remedies = told(candidates.filter(({ changes }) => startsAfter(trial, changes)));
   const reason = primaryReason(reasons);
   const { before } = trial;
+  const kept = obstacle === 'kept' ? keptText(cluster, workload, nowMs) : undefined;
+  const textOf = (one: WaitingReason): string => (one === 'RoomIsKept' ? kept : undefined) ?? reasonText(cluster, workload.model, one);
   const counts = [...reasons]
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-    .map(([one, count]): ReasonCount => ({ reason: one, count, text: reasonText(cluster, workload.model, one) }));
+    .map(([one, count]): ReasonCount => ({ reason: one, count, text: textOf(one) }));
   return {
-    sentence: sentenceFor(cluster, workload, { reason, reasons, before, gang, remedies }),
+    sentence: sentenceFor(cluster, workload, { reason, reasons, before, gang, remedies, textOf }),
     reason,
     counts,
     lookedAt,

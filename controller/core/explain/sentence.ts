@@ -2,7 +2,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { WorkloadRecord } from '../cluster/records.ts';
 import type { WaitingReason } from '../reason.ts';
-import { reasonText } from './ailments.ts';
 import type { ReasonCounts } from './census.ts';
 import type { Remedy } from './remedy.ts';
 import { counted, memory } from './words.ts';
@@ -24,17 +23,20 @@ export interface Found {
   readonly before: number;
   readonly gang: GangRoom | undefined;
   readonly remedies: readonly Remedy[];
+  /** A reason in words. */
+  readonly textOf: (reason: WaitingReason) => string;
 }
 
 /** Remedies that stand in the sentence; the others are listed beside it. */
 const remediesMax = 2;
 
-export function sentenceFor(cluster: Cluster, workload: WorkloadRecord, { reason, reasons, before, gang, remedies }: Found): string {
+export function sentenceFor(cluster: Cluster, workload: WorkloadRecord, found: Found): string {
+  const { reason, before, gang, remedies, textOf } = found;
   return [
-    `${workload.name} waits for ${askText(workload)}: ${reasonText(cluster, workload.model, reason)}.`,
+    `${workload.name} waits for ${askText(workload)}: ${textOf(reason)}.`,
     ...evictedText(cluster, workload),
     ...gangText(workload, gang),
-    ...countsText(cluster, workload, reason, reasons),
+    ...countsText(cluster, workload, found),
     ...(before === 0 ? [] : [`${counted(before, 'workload')} before it in the queue ${before === 1 ? 'goes' : 'go'} first.`]),
     helpText(remedies),
   ].join(' ');
@@ -56,7 +58,7 @@ function gangText({ ask }: WorkloadRecord, gang: GangRoom | undefined): readonly
   return [`It needs ${each} at once, and ${now}.`];
 }
 
-function countsText(cluster: Cluster, workload: WorkloadRecord, reason: WaitingReason, reasons: ReasonCounts): readonly string[] {
+function countsText(cluster: Cluster, workload: WorkloadRecord, { reason, reasons, textOf }: Found): readonly string[] {
   const [what, all] = workload.ask.kind === 'none' ? (['node', cluster.observed.size] as const) : (['GPU', cluster.gpus().length] as const);
   const about = [...reasons].filter(([counted]) => !notOfGpus.has(counted));
   if (about.length === 0) return [];
@@ -64,7 +66,7 @@ function countsText(cluster: Cluster, workload: WorkloadRecord, reason: WaitingR
   const others = about
     .filter(([one]) => one !== reason)
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-    .map(([one, count]) => `${count}: ${reasonText(cluster, workload.model, one)}`);
+    .map(([one, count]) => `${count}: ${textOf(one)}`);
   const looked = `${counted(all, what)} looked at`;
   if (own === undefined || notOfGpus.has(reason)) return [`Of ${looked}, ${others.join('; ')}.`];
   const so = own === all ? `That is so for ${all === 1 ? 'the' : 'all'} ${looked}` : `That is so for ${own} of ${looked}`;

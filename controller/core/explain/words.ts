@@ -35,6 +35,11 @@ export function clockTime(atMs: number): string {
   return new Date(atMs).toISOString().slice(11, 16);
 }
 
+/** `2026-12-01 14:20 UTC`, for what may be days from now. */
+export function dateTime(atMs: number): string {
+  return `${new Date(atMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
 export function memory(mib: number): string {
   return mib >= 1024 ? `${Math.round((mib / 1024) * 10) / 10} GiB` : `${mib} MiB`;
 }

@@ -6,6 +6,7 @@ import type { Change } from '#core/cluster/change';
 import type { Cluster } from '#core/cluster/cluster';
 import { hasEnded } from '#core/cluster/records';
 import type { Solve } from '#core/repartition/milp-outcome';
+import { forgetEndedReservations } from './commands/reserve.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Fleet } from './fleet.ts';
 import { type CommitSample, Journal } from './journal.ts';
@@ -38,6 +39,8 @@ export interface ControllerDeps {
 const scheduleGapMs = 10;
 /** Plans are for what waits long: nobody is hurried. */
 const replanPeriodMs = 5000;
+/** Reservations that are over keep nothing, so nobody waits for them to be forgotten. */
+const forgetPeriodMs = 60_000;
 
 /** The working set, the journal and the loops. Everything here is rebuilt from the store at the next start. */
 export class Controller {
@@ -104,7 +107,12 @@ export class Controller {
     const health = this.#loop(() => this.fleet.checkHealth(), 500, 'looking after nodes failed');
     const audit = this.#loop(async () => void this.auditNow(), deps.auditPeriodMs, 'auditing failed');
     const replan = this.#loop(() => this.replanner.round(), replanPeriodMs, 'planning layouts failed');
-    this.#loops = [this.#schedule, this.#observe, health, audit, replan];
+    const forget = this.#loop(
+      () => forgetEndedReservations({ journal: this.journal, nowMs: clock.nowMs }, this.cluster),
+      forgetPeriodMs,
+      'forgetting reservations failed',
+    );
+    this.#loops = [this.#schedule, this.#observe, health, audit, replan, forget];
   }
 
   async run(signal: AbortSignal): Promise<void> {

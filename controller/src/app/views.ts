@@ -86,7 +86,7 @@ function slicesOf(cluster: Cluster, gpu: ObservedGpu, ordered: Layout | undefine
   return [...live, ...coming].sort((a, b) => a.start - b.start);
 }
 
-export function nodeView(cluster: Cluster, node: ObservedNode, lastSeenMs: number | undefined): Node {
+export function nodeView(cluster: Cluster, node: ObservedNode, lastSeenMs: number | undefined): Omit<Node, 'reservations'> {
   const allocations = cluster.allocationsOnNode(node.name);
   const known = node.agentVersion !== undefined;
   const record = cluster.nodes.get(node.name);

@@ -1,11 +1,18 @@
 // What each route of the table does. The types come from the table, so a route without a handler does not compile.
 
 import type { RouteName, routes } from '@astrago/api';
-import { parseNodeName, parseWorkspaceName, type WorkspaceName } from '@astrago/shared/domain/ids';
+import {
+  parseNodeName,
+  parseReservationName,
+  parseWorkspaceName,
+  type ReservationName,
+  type WorkspaceName,
+} from '@astrago/shared/domain/ids';
 import type { z } from 'zod';
-import type { WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
+import type { ReservationRecord, WorkloadRecord, WorkspaceRecord } from '#core/cluster/records';
 import { poolModels } from '#core/repartition/pool-of';
 import { changeLabels, changeTaints, putPool, setCordon } from '../app/commands/govern.ts';
+import { cancelReservation, reserve } from '../app/commands/reserve.ts';
 import { previewLayout, setLayout } from '../app/commands/set-layout.ts';
 import { previewOf, setWorkspace, type WorkspaceAsk } from '../app/commands/set-workspace.ts';
 import { stop, stopGang } from '../app/commands/stop.ts';
@@ -15,6 +22,7 @@ import { findGang, membersOf } from '../app/gangs.ts';
 import { plain } from '../app/plain.ts';
 import type { Store } from '../app/ports.ts';
 import { Refusal } from '../app/refusal.ts';
+import { reservationsNotOver, reservationsOfNode, reservationView } from '../app/reservation-views.ts';
 import { takeSnapshot } from '../app/take-snapshot.ts';
 import { findGpu, gpuView, nodeView, planView } from '../app/views.ts';
 import { poolNamed, poolView, proposalView } from '../app/views-of-plans.ts';
@@ -86,7 +94,8 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
   };
   const showNode = (name: string) => {
     const node = nodeOf(name);
-    return nodeView(cluster, node, fleet.lastSeenMs(node.name));
+    const reservations = reservationsOfNode(cluster, node.name, deps.nowMs());
+    return { ...nodeView(cluster, node, fleet.lastSeenMs(node.name)), reservations };
   };
   const submitDeps: SubmitDeps = {
     journal,
@@ -125,6 +134,12 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
     });
     return { ...shown, preview: plain(preview) };
   };
+  const reservationOf = (name: string): ReservationName => {
+    const parsed = parseReservationName(name);
+    if (parsed === undefined) throw new Refusal('invalid-request', `${name} is not a name of a reservation`);
+    return parsed;
+  };
+  const showReservation = (record: ReservationRecord) => reservationView(cluster, record, deps.nowMs());
   return {
     getCluster: () => ({
       version: deps.version,
@@ -193,6 +208,11 @@ export function makeHandlers(deps: HandlerDeps): Handlers {
     getWorkspace: ({ params }) => showWorkspace(cluster.workspaces.get(workspaceOf(params.workspace))),
     putWorkspace: ({ actor, params, query, body }) => setOrPreview(actor, params.workspace, { put: body }, query.dryRun),
     changeWorkspace: ({ actor, params, query, body }) => setOrPreview(actor, params.workspace, { change: body }, query.dryRun),
+    listReservations: () => ({ items: reservationsNotOver(cluster, deps.nowMs()).map(showReservation) }),
+    putReservation: async ({ actor, params, body }) =>
+      showReservation(await reserve({ journal, nowMs: deps.nowMs }, actor, reservationOf(params.reservation), body)),
+    cancelReservation: async ({ actor, params }) =>
+      showReservation(await cancelReservation({ journal, nowMs: deps.nowMs }, actor, reservationOf(params.reservation))),
     listPools: () => ({ items: poolModels(cluster).map((model) => poolView(cluster, model)) }),
     putPool: async ({ actor, params, body }) => {
       const model = poolNamed(cluster, params.model);

@@ -1,4 +1,4 @@
-import { type AskClass, allows, type Demand, isShare } from '../demand.ts';
+import { type AskClass, allows, type Demand } from '../demand.ts';
 import type { PlacementPolicy } from '../policy.ts';
 import { poolPressure } from '../pool-pressure.ts';
 import { freeGpus, freeMilli, type Shape } from '../shape.ts';
@@ -51,6 +51,13 @@ interface Pool {
   /** See {@link fillTable}. */
   readonly fill: Float64Array;
   readonly asks: readonly WeightedAsk[];
+  // The same in columns, because all of them are read for every shape.
+  readonly counts: Float64Array;
+  readonly millis: Float64Array;
+  readonly cpus: Float64Array;
+  readonly memories: Float64Array;
+  readonly parts: Float64Array;
+  readonly volumes: Float64Array;
 }
 
 interface WeightedAsk extends AskClass {
@@ -127,6 +134,7 @@ const carried = new Float64Array(65);
 
 function worth(shape: Shape, pool: Pool, companions: number, together: number, pressure: number): number {
   const { gpus, cpuMilli, memoryMiB } = shape;
+  const { counts, millis, cpus, memories, parts, volumes } = pool;
   let open = gpus.length;
   while (open > 0 && gpus[open - 1] === 0) open -= 1;
   if (open === 0) return 0;
@@ -134,22 +142,26 @@ function worth(shape: Shape, pool: Pool, companions: number, together: number, p
   suited.fill(0, 0, open + 1);
   carried.fill(0, 0, open + 1);
   let kept = 0;
-  for (const ask of pool.asks) {
-    const { gpus: count, milli, part } = ask;
+  for (let ask = 0; ask < counts.length; ask += 1) {
+    const count = counts[ask] ?? 1;
+    const milli = millis[ask] ?? 0;
     // The GPUs that the ask suits are the freest ones: how many?
     let suits = open;
-    if (isShare(ask)) while (suits > 0 && (gpus[suits - 1] ?? 0) < milli) suits -= 1;
+    if (milli < 1000) while (suits > 0 && (gpus[suits - 1] ?? 0) < milli) suits -= 1;
     else suits = whole - (whole % count);
     if (suits === 0) continue;
+    const part = parts[ask] ?? 0;
     suited[suits] = (suited[suits] ?? 0) + part;
-    const copies = Math.min(
-      ask.cpuMilli === 0 ? open : Math.floor(cpuMilli / ask.cpuMilli),
-      ask.memoryMiB === 0 ? open : Math.floor(memoryMiB / ask.memoryMiB),
-    );
+    const cpu = cpus[ask] ?? 0;
+    const memory = memories[ask] ?? 0;
+    // How many copies the CPU and memory of the node carry, of as many as there are GPUs for.
+    let copies = count === 1 ? suits : suits / count;
+    if (cpu * copies > cpuMilli) copies = Math.floor(cpuMilli / cpu);
+    if (memory * copies > memoryMiB) copies = Math.floor(memoryMiB / memory);
     if (copies === 0) continue;
-    const carries = Math.min(suits, copies * count);
+    const carries = copies * count;
     carried[carries] = (carried[carries] ?? 0) + part;
-    if (count > 1) kept += ask.volume * whole;
+    if (count > 1) kept += (volumes[ask] ?? 0) * whole;
   }
   let value = 0;
   let suitable = 0;
@@ -157,9 +169,16 @@ function worth(shape: Shape, pool: Pool, companions: number, together: number, p
   for (let at = open; at > 0; at -= 1) {
     suitable += suited[at] ?? 0;
     possible += carried[at] ?? 0;
-    if (suitable > 0) value += (pool.fill[gpus[at - 1] ?? 0] ?? 0) * (1 - (1 - Math.min(1, possible / suitable)) ** companions);
+    if (suitable > 0) value += (pool.fill[gpus[at - 1] ?? 0] ?? 0) * (1 - power(1 - Math.min(1, possible / suitable), companions));
   }
   return value + pressure * freeMilli(gpus) + together * 1000 * kept;
+}
+
+/** For whole exponents; `**` costs more than all the rest. */
+function power(base: number, exponent: number): number {
+  let result = 1;
+  for (let left = exponent; left > 0; left -= 1) result *= base;
+  return result;
 }
 
 function weighted({ classes, weights }: Demand): readonly WeightedAsk[] {
@@ -175,7 +194,21 @@ function poolViews(asks: readonly WeightedAsk[], pools: number, offers: number):
     const own = asks.filter((ask) => allows(ask, pool));
     // Pools that the same asks may go to are the same to all of them.
     const alike = views.find(({ asks: others }) => others.length === own.length && others.every((ask, at) => ask === own[at]));
-    views.push(alike ?? { asks: own, fill: fillTable(own, offers) });
+    views.push(alike ?? poolView(own, offers));
   }
   return views;
+}
+
+function poolView(asks: readonly WeightedAsk[], offers: number): Pool {
+  const column = (of: (ask: WeightedAsk) => number): Float64Array => Float64Array.from(asks, of);
+  return {
+    asks,
+    fill: fillTable(asks, offers),
+    counts: column(({ gpus }) => gpus),
+    millis: column(({ milli }) => milli),
+    cpus: column(({ cpuMilli }) => cpuMilli),
+    memories: column(({ memoryMiB }) => memoryMiB),
+    parts: column(({ part }) => part),
+    volumes: column(({ volume }) => volume),
+  };
 }

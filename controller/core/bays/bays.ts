@@ -36,6 +36,8 @@ export interface Found {
 
 /** The outlook is looked at anew when so many submissions came since, or their number has doubled. */
 const outlookAgesAt = 500;
+/** On a large cluster it takes more of them to change anything, and each look costs more. */
+const baysPerSubmission = 4;
 /** A pool whose part in all that is free has changed by so much is another one for those who cannot go elsewhere. */
 const freeMovesAt = 0.05;
 /** A demand of which so much has moved to other asks is another one: the policy is made anew. */
@@ -104,7 +106,8 @@ export class Bays {
     const { asked, isTrying } = this.#cluster;
     this.refresh();
     if (isTrying) return;
-    const isOld = asked.total - this.#lookedAt >= Math.min(outlookAgesAt, Math.max(16, this.#lookedAt));
+    const oldAt = Math.max(outlookAgesAt, this.#bays.length / baysPerSubmission);
+    const isOld = asked.total - this.#lookedAt >= Math.min(oldAt, Math.max(16, this.#lookedAt));
     if (this.#basis?.isOfTrial !== true && this.#basis?.pools === this.#pools && !isOld) return;
     this.#lookedAt = asked.total;
     const basis = this.#basisNow();

@@ -52,7 +52,8 @@ export class GpuStates {
     this.#ids.set(key, this.#states.length);
     this.#keys.push(key);
     this.#hostings.push(new Map());
-    return this.#states.push(state) - 1;
+    // In one order, whoever showed it first: among equal slices the first is taken.
+    return this.#states.push(state.kind === 'fixed' ? { ...state, free: inOrder(state.free) } : state) - 1;
   }
 
   at(id: number): GpuState {

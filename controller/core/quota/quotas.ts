@@ -1,4 +1,5 @@
 import type { WorkspaceName } from '@astrago/shared/domain/ids';
+import type { SliceUnits } from '@astrago/shared/domain/units';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { AllocationRecord } from '../cluster/records.ts';
 import { modelFits } from '../scheduling/gpu-view.ts';
@@ -8,6 +9,13 @@ import { type QuotaNode, QuotaTree, type Verdict } from './quota-tree.ts';
 import { dominant, surplusShares } from './shares.ts';
 import { organisation, ownWorkOf, specsOf } from './workspace-specs.ts';
 
+/** One way to meet an ask: what it takes there, and of GPUs of which models. */
+interface CountedWay {
+  readonly ask: { readonly cpuMilli: number; readonly memoryMiB: number };
+  readonly units: SliceUnits;
+  readonly models: readonly string[];
+}
+
 /** The quotas of a cluster, counted along with its allocations, also while something is tried and undone. */
 export class Quotas {
   readonly #cluster: Cluster;
@@ -16,6 +24,8 @@ export class Quotas {
   #leaves: ReadonlyMap<WorkspaceName, QuotaNode> = new Map();
   #revision = -1;
   #charges = new WeakMap<AllocationRecord, Vector>();
+  #chargesOfWays = new WeakMap<CountedWay, Vector>();
+  #countsPerModel = false;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -38,13 +48,15 @@ export class Quotas {
     );
     this.#revision = this.#cluster.quotaRevision;
     this.#charges = new WeakMap();
+    this.#chargesOfWays = new WeakMap();
+    this.#countsPerModel = tree.axes.names.some((name) => name.includes('/'));
     for (const allocation of this.#cluster.allocations.values())
       this.count(allocation.workspace, this.chargeOf(allocation), allocation.borrowed === true, 1);
     return tree;
   }
 
   get countsPerModel(): boolean {
-    return this.tree.axes.names.some((name) => name.includes('/'));
+    return this.tree === this.#tree && this.#countsPerModel;
   }
 
   /** Where the work of a workspace counts; the organisation itself for one that is not known: without limit or guarantee. */
@@ -62,6 +74,17 @@ export class Quotas {
         resource === 'cpu' ? cpuMilli : resource === 'memory' ? memoryMiB : resource === 'compute' ? units.compute : units.memory;
       if (amount > 0 && (model === undefined || models.some((one) => modelFits(one, model)))) charge[axis] = Math.round(1000 * amount);
     }
+    return charge;
+  }
+
+  /** What one way to meet an ask counts for. */
+  chargeOfWay(way: CountedWay): Vector {
+    // With another tree what was known is forgotten.
+    const known = this.tree === this.#tree ? this.#chargesOfWays.get(way) : undefined;
+    if (known !== undefined) return known;
+    const { units, models, ask } = way;
+    const charge = this.charge({ units, cpuMilli: ask.cpuMilli, memoryMiB: ask.memoryMiB }, models);
+    this.#chargesOfWays.set(way, charge);
     return charge;
   }
 

@@ -11,9 +11,8 @@ export type Admission =
  * Whether the quotas let a workspace take this much more. What may not be interrupted is never borrowed: it could not be
  * given back.
  */
-export function admit({ quotas }: Scheduler, ask: Ask, { units, models }: AskVariant): Admission {
-  const charge = quotas.charge({ units, cpuMilli: ask.cpuMilli, memoryMiB: ask.memoryMiB }, models);
-  const verdict = quotas.judge(ask.workspace, charge);
+export function admit({ quotas }: Scheduler, ask: Pick<Ask, 'workspace' | 'interruptible'>, variant: AskVariant): Admission {
+  const verdict = quotas.judge(ask.workspace, quotas.chargeOfWay(variant));
   if (verdict.kind === 'refused') return { kind: 'refused', obstacle: 'limit', verdict };
   if (verdict.kind === 'borrowing' && ask.interruptible === undefined) return { kind: 'refused', obstacle: 'guarantee', verdict };
   return { kind: 'admitted', borrowed: verdict.kind === 'borrowing' };

@@ -259,7 +259,8 @@ describe('a scheduler that was there all along', () => {
           }
         }
       }),
-      { numRuns: 30 },
+      // The second found free slices of a pinned layout taken in the order in which they were first seen.
+      { numRuns: 30, examples: [[1], [2_147_483_639]] },
     );
   });
 

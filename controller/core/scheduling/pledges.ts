@@ -45,6 +45,6 @@ export class Pledges {
 export function chargeOfUnit(scheduler: Scheduler, { members: [first], least }: QueuedUnit): Vector | undefined {
   const variant = first === undefined ? undefined : scheduler.variantsOf(first)[0];
   if (first === undefined || variant === undefined) return undefined;
-  const { cpuMilli, memoryMiB } = first;
-  return scheduler.quotas.charge({ units: variant.units, cpuMilli, memoryMiB }, variant.models).map((amount) => amount * least);
+  const one = scheduler.quotas.chargeOfWay(variant);
+  return least === 1 ? one : one.map((amount) => amount * least);
 }

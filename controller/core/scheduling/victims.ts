@@ -58,8 +58,8 @@ function isGuaranteed({ scheduler }: Round, { least }: QueuedUnit, claimant: Wor
   if (!scheduler.quotas.tree.hasPromises) return false;
   return scheduler.variantsOf(claimant).some((variant) => {
     const units = { compute: least * variant.units.compute, memory: least * variant.units.memory };
-    const ask = { ...claimant, cpuMilli: least * claimant.cpuMilli, memoryMiB: least * claimant.memoryMiB };
-    const admission = admit(scheduler, ask, { ...variant, units });
+    const ask = { ...variant.ask, cpuMilli: least * claimant.cpuMilli, memoryMiB: least * claimant.memoryMiB };
+    const admission = admit(scheduler, claimant, { ...variant, ask, units });
     return admission.kind === 'admitted' && !admission.borrowed;
   });
 }

@@ -79,11 +79,12 @@ class Look {
 
   /** What it waits for; on the way room is made or kept for it. */
   #refused(unit: QueuedUnit, { obstacle }: Extract<UnitAnswer, { kind: 'no' }>, isScoped: boolean): Obstacle {
-    if (this.holds.isPromised(unit)) {
+    if (this.holds.isPending(unit)) {
       // Others are ending for it: it waits for that, and what it will have counts already.
       this.pledges.make(unit);
       return 'evicting';
     }
+    if (this.holds.isPromised(unit)) this.holds.giveUp(unit);
     if (obstacle !== 'room') return obstacle;
     if (this.#makeRoom(unit)) return 'evicting';
     if (this.#reservationsLeft > 0) this.#reservationsLeft = this.#reserve(unit) ? 0 : this.#reservationsLeft - 1;

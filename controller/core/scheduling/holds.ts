@@ -27,16 +27,19 @@ export class Holds {
   readonly #holds = new Map<NodeName, Hold[]>();
   /** Who waits for room that is being made. */
   readonly beneficiaries = new Set<string>();
+  /** Those of them for whom somebody is still ending. */
+  readonly #pending = new Set<string>();
 
   /** What is kept for those for whom others were stopped, and what admins have reserved. */
   constructor(cluster: Cluster, nowMs: number) {
-    for (const { eviction } of cluster.evicted()) {
+    for (const { eviction, phase } of cluster.evicted()) {
       const beneficiary = eviction === undefined ? undefined : cluster.workloads.get(eviction.beneficiary);
       if (eviction === undefined || beneficiary?.phase !== 'queued') continue;
       // It has started since, and had to go itself: what was promised to it was kept.
       if (beneficiary.eviction !== undefined && beneficiary.eviction.atMs >= eviction.atMs) continue;
       const owner = ownerOf(beneficiary);
       this.beneficiaries.add(owner);
+      if (phase === 'stopping') this.#pending.add(owner);
       this.keep(eviction.node, { owner, fromMs: undefined, spareGpus: 0, lendsToInterruptible: false });
     }
     for (const { workspace, nodes, fromMs, untilMs } of cluster.reservations.values()) {
@@ -48,6 +51,22 @@ export class Holds {
 
   isPromised({ members: [first] }: QueuedUnit): boolean {
     return this.beneficiaries.size > 0 && first !== undefined && this.beneficiaries.has(ownerOf(first));
+  }
+
+  /** Somebody is still ending for the unit. */
+  isPending({ members: [first] }: QueuedUnit): boolean {
+    return first !== undefined && this.#pending.has(ownerOf(first));
+  }
+
+  /** All have ended, and it does not fit all the same: it waits as others do, and nothing is kept for it. */
+  giveUp({ members: [first] }: QueuedUnit): void {
+    const owner = first === undefined ? '' : ownerOf(first);
+    this.beneficiaries.delete(owner);
+    for (const [node, holds] of this.#holds) {
+      const left = holds.filter((hold) => hold.owner !== owner);
+      if (left.length === 0) this.#holds.delete(node);
+      else this.#holds.set(node, left);
+    }
   }
 
   keep(node: NodeName, hold: Hold): void {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { allocationIds, h100, sampleCluster, sampleWorkload, slice, whole } from '../cluster/sample-cluster.ts';
+import { stepWorkload } from '../workload.ts';
 import { decide } from './decide.ts';
 import { carryOut, look, submit } from './testing-rounds.ts';
 
@@ -38,6 +39,37 @@ describe('preemption', () => {
 
     expect(second.binds.map(({ workload }) => workload)).toEqual([urgent.id]);
     expect(second.evictions).toEqual([]);
+  });
+
+  it('is not waited for when the room that was made is lost: others make room elsewhere', () => {
+    const cluster = sampleCluster([
+      { name: 'a', gpus: [h100] },
+      { name: 'b', gpus: [h100] },
+    ]);
+    submit(cluster, sampleWorkload(1, whole(1), restartable), sampleWorkload(2, whole(1), restartable));
+    look(cluster, 0);
+    const urgent = sampleWorkload(3, whole(1), { priority: 5 });
+    submit(cluster, urgent);
+    const first = look(cluster, later);
+    const [{ node, workload } = { node: undefined, workload: undefined }] = first.evictions;
+    // Still ending: nobody else is stopped.
+    const victim = workload === undefined ? undefined : cluster.workloads.get(workload);
+    if (victim === undefined || node === undefined) throw new Error('somebody is stopped');
+    const eviction = { cause: 'preempted', beneficiary: urgent.id, node, atMs: later } as const;
+    cluster.apply({ kind: 'workload', record: stepWorkload(victim, { kind: 'evicted', eviction }) });
+    cluster.keep();
+    expect(look(cluster, later + 1)).toMatchObject({ evictions: [], waiting: [{ obstacle: 'evicting' }] });
+
+    carryOut(cluster, first, later + 2);
+    const observed = cluster.observed.get(node);
+    if (observed === undefined) throw new Error('the node is there');
+    cluster.apply({ kind: 'observed-node', node: { ...observed, state: 'unreachable' } });
+    cluster.keep();
+
+    const again = look(cluster, later + 3);
+    expect(again.evictions).toHaveLength(1);
+    expect(again.evictions[0]).toMatchObject({ beneficiary: urgent.id });
+    expect(again.evictions[0]?.node).not.toBe(node);
   });
 
   it('leaves alone what may not be interrupted, has only just begun, or is as important', () => {

@@ -9,12 +9,12 @@
 //                          [--policy P] [--batches 1,32,1000] [--seconds 5] [--seed 7] [--json]
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import type { PlacementPolicy } from '@astrago/controller/core/placement/policy';
 import { mixNames, mixOf } from './decide/mix.ts';
 import { byScan } from './decide/scan.ts';
 import { cpuMs, World } from './decide/world.ts';
 import { policies } from './placement/policies.ts';
-import { seededRandom } from './placement/seeded-random.ts';
 
 const { values } = parseArgs({
   options: {

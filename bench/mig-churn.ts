@@ -7,6 +7,7 @@
 //
 // --moves and --ends add a second row for each policy; its differences are to the same rivals as they are, and to itself.
 import { parseArgs } from 'node:util';
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import { drawArrivals } from '@astrago/controller/core/mig/churn';
 import { gridFor } from './mig-churn/grid.ts';
 import { mixesOf, mixNames, type NamedMix } from './mig-churn/mixes.ts';
@@ -14,7 +15,6 @@ import { pool } from './mig-churn/pool.ts';
 import { type SimulationOutcome, type Stream, simulate } from './mig-churn/simulate.ts';
 import { policyNames, sourcesOf } from './mig-churn/sources.ts';
 import { paired, type Row, rowText } from './mig-churn/table.ts';
-import { seededRandom } from './placement/seeded-random.ts';
 
 const { values } = parseArgs({
   options: {

@@ -8,12 +8,12 @@
 // --published NAME: the pods are those of that list of the trace, and the means have to be what was published for it.
 // --learn: nothing is known of the demand beforehand, it is found out from what arrives.
 import { parseArgs } from 'node:util';
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import { type ArrivalsResult, runArrivals } from './placement/arrivals.ts';
 import { type DeparturesResult, runDepartures } from './placement/departures.ts';
 import { type OpenbNode, type OpenbPods, readNodes, readPods, readSequences } from './placement/openb.ts';
 import { policyNames } from './placement/policies.ts';
 import { unlikePublished } from './placement/published.ts';
-import { seededRandom } from './placement/seeded-random.ts';
 import { inflated, shuffled } from './placement/streams.ts';
 import { syntheticNames, syntheticPods } from './placement/synthetic.ts';
 

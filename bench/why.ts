@@ -11,12 +11,12 @@ import { parseArgs } from 'node:util';
 import type { Cluster } from '@astrago/controller/core/cluster/cluster';
 import type { WorkloadRecord } from '@astrago/controller/core/cluster/records';
 import { allocationIds, h100, sampleCluster, sampleWorkload, slice, whole } from '@astrago/controller/core/cluster/sample-cluster';
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import { explain } from '@astrago/controller/core/explain/explain';
 import { traceOf } from '@astrago/controller/core/explain/trace';
 import { decide } from '@astrago/controller/core/scheduling/decide';
 import { applyBind } from '@astrago/controller/core/scheduling/round';
 import { stepWorkload } from '@astrago/controller/core/workload';
-import { seededRandom } from './placement/seeded-random.ts';
 
 const { values } = parseArgs({
   options: {

@@ -1,5 +1,5 @@
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import type { WindowSets } from '@astrago/controller/core/mig/window-sets';
-import { seededRandom } from '../placement/seeded-random.ts';
 
 /** Weights of the kinds, from small to large; for devices with six kinds and with three. */
 const named: Readonly<Record<string, Readonly<Record<number, readonly number[]>>>> = {

@@ -1,8 +1,8 @@
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import { churn, drawArrivals } from '@astrago/controller/core/mig/churn';
 import { placementTableOf } from '@astrago/controller/core/mig/placement-table';
 import { publishedRules } from '@astrago/controller/core/mig/standing-rules';
 import { describe, expect, it } from 'vitest';
-import { seededRandom } from '../placement/seeded-random.ts';
 import { gridFor } from './grid.ts';
 import { pool } from './pool.ts';
 import { type Stream, simulate } from './simulate.ts';

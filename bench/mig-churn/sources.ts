@@ -1,11 +1,12 @@
 // What places: a fixed table, or one that is learnt on the way.
+
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import type { LayoutCatalogue } from '@astrago/controller/core/mig/layout-catalogue';
 import { learnt } from '@astrago/controller/core/mig/learnt-potentials';
 import { MixEstimate, weightsByKind } from '@astrago/controller/core/mig/mix-estimate';
 import { type PlacementTable, placementTableOf } from '@astrago/controller/core/mig/placement-table';
 import { type Selection, selectionDefaults, selectRule } from '@astrago/controller/core/mig/select-table';
 import { publishedRules, standingRule } from '@astrago/controller/core/mig/standing-rules';
-import { seededRandom } from '../placement/seeded-random.ts';
 import type { NamedMix } from './mixes.ts';
 import type { Stream, TableSource } from './simulate.ts';
 

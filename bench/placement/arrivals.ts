@@ -1,9 +1,10 @@
 // How much of a cluster a policy fills where nothing ends. Protocol of the FGD paper (USENIX ATC 2023): pods arrive one
 // by one in the given order and never leave; one that does not fit is dropped. The share of GPUs that is allocated is
 // averaged over the arrivals at which the demand that has arrived, rounded to a percent of the GPUs, is 90, 95, 100, 130.
+
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import type { OpenbNode, OpenbPods } from './openb.ts';
 import { placerOf } from './policies.ts';
-import { seededRandom } from './seeded-random.ts';
 
 const points = [90, 95, 100, 130] as const;
 

@@ -1,9 +1,10 @@
 // What a policy refuses where work also ends. Pods are drawn from the list independently, arrive as a Poisson stream and
 // stay for an exponential time; one that does not fit is dropped. Three mean stays to fill the cluster, three to count.
+
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import type { AskClass } from '@astrago/controller/core/placement/demand';
 import type { OpenbNode, OpenbPods } from './openb.ts';
 import { emptyShape, placerOf } from './policies.ts';
-import { seededRandom } from './seeded-random.ts';
 import { shuffled } from './streams.ts';
 import { Tenancies, type Tenancy } from './tenancies.ts';
 

@@ -1,9 +1,9 @@
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import { expect, it } from 'vitest';
 import { runArrivals } from './arrivals.ts';
 import { runDepartures } from './departures.ts';
 import { type OpenbNode, type OpenbPods, podsOf } from './openb.ts';
 import { emptyShape, placerOf, policyNames } from './policies.ts';
-import { seededRandom } from './seeded-random.ts';
 import { inflated, shuffled } from './streams.ts';
 import { syntheticNames, syntheticPods } from './synthetic.ts';
 import { Tenancies, type Tenancy } from './tenancies.ts';

@@ -1,8 +1,9 @@
 // Pod lists that no trace has, to see whether a policy holds where it was not tuned. Each is made from random numbers of
 // one fixed seed, so that a list is the same whenever it is asked for.
+
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
 import { type AskClass, isShare } from '@astrago/controller/core/placement/demand';
 import { type OpenbPods, podsOf } from './openb.ts';
-import { seededRandom } from './seeded-random.ts';
 
 interface Draw {
   /** 0 to 1. */

@@ -1,8 +1,10 @@
 // Where a workload is that does not wait, in one sentence.
+
 import { formatSlice } from '@astrago/shared/domain/mig/slice';
 import type { Cluster } from '../cluster/cluster.ts';
 import { hasEnded, type WorkloadRecord } from '../cluster/records.ts';
 import { endReasons } from '../reason.ts';
+import { declaredEndMs } from '../scheduling/expected-end.ts';
 import { clockTime, duration, listed } from './words.ts';
 
 /** Of work that was placed or has ended: where it is, what ended it, or for whom it was stopped. */
@@ -20,9 +22,9 @@ export function standingSentence(cluster: Cluster, record: WorkloadRecord, nowMs
   return `${name} does not wait: it has been running on ${place}${since}${endText(record, nowMs)}.`;
 }
 
-function endText({ startedAtMs, expectedSeconds }: WorkloadRecord, nowMs: number): string {
-  if (startedAtMs === undefined || expectedSeconds === undefined) return '';
-  const endMs = startedAtMs + expectedSeconds * 1000;
+function endText(record: WorkloadRecord, nowMs: number): string {
+  const endMs = declaredEndMs(record);
+  if (endMs === undefined) return '';
   return endMs <= nowMs
     ? `, and is ${duration(nowMs - endMs)} over the time it was expected to take`
     : `, and is expected to end in about ${duration(endMs - nowMs)} (${clockTime(endMs)} UTC)`;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../cluster/sample-random.ts';
 import { layoutCatalogueOf } from './layout-catalogue.ts';
 import { MixEstimate, weightsByKind } from './mix-estimate.ts';
-import { seededChance } from './sample-chance.ts';
 import { gridOfModel } from './sample-grids.ts';
 
 const [small, medium, large] = ['1g.10gb', '3g.40gb', '7g.80gb'].map((text) => {
@@ -20,9 +20,9 @@ function ask(estimate: MixEstimate, count: number, share: readonly number[], ran
 describe('the estimate of a mix', () => {
   it('is silent until enough was asked, and near the truth from then on', () => {
     const estimate = new MixEstimate();
-    ask(estimate, 400, [0.5, 0.3, 0.2], seededChance(1));
+    ask(estimate, 400, [0.5, 0.3, 0.2], seededRandom(1));
     expect(estimate.mix()).toBeUndefined();
-    ask(estimate, 3600, [0.5, 0.3, 0.2], seededChance(2));
+    ask(estimate, 3600, [0.5, 0.3, 0.2], seededRandom(2));
     const mix = estimate.mix();
     expect(mix?.get(small)).toBeCloseTo(0.5, 1);
     expect(mix?.get(medium)).toBeCloseTo(0.3, 1);
@@ -32,7 +32,7 @@ describe('the estimate of a mix', () => {
   it('sees no drift in a steady mix, and sees it when the mix has become another', () => {
     for (let seed = 1; seed <= 20; seed += 1) {
       const estimate = new MixEstimate();
-      const random = seededChance(seed);
+      const random = seededRandom(seed);
       ask(estimate, 600, [0.5, 0.3, 0.2], random);
       const basis = estimate.mix() ?? new Map();
       for (let round = 0; round < 20; round += 1) {
@@ -61,8 +61,8 @@ describe('the estimate of a mix', () => {
 
   it('forgets what was asked long ago, and keeps its sums finite', () => {
     const estimate = new MixEstimate({ memory: 20, knownFrom: 10, drift: 0.1 });
-    ask(estimate, 10_000, [1, 0, 0], seededChance(1));
-    ask(estimate, 200, [0, 0, 1], seededChance(1));
+    ask(estimate, 10_000, [1, 0, 0], seededRandom(1));
+    ask(estimate, 200, [0, 0, 1], seededRandom(1));
     expect(estimate.mix()?.get(large)).toBeGreaterThan(0.999);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../cluster/sample-random.ts';
 import { type Arrivals, churn, drawArrivals } from './churn.ts';
 import { layoutCatalogueOf } from './layout-catalogue.ts';
-import { seededChance } from './sample-chance.ts';
 import { fineGrid, gridOfModel } from './sample-grids.ts';
 import { type Selection, type SelectionSetting, selectionDefaults, selectRule } from './select-table.ts';
 import { publishedRules, type Rule } from './standing-rules.ts';
@@ -29,7 +29,7 @@ function select(
   setting: SelectionSetting,
   seed: number,
 ): { selection: Selection; pieces: number } {
-  const work = selectRule(sets, weights, setting, seededChance(seed));
+  const work = selectRule(sets, weights, setting, seededRandom(seed));
   for (let pieces = 0; ; pieces += 1) {
     const step = work.next();
     if (step.done === true) return { selection: step.value, pieces };
@@ -47,7 +47,7 @@ function wonBy(rule: Rule, sets: WindowSets, weights: readonly number[]): number
   const fragu = published('fragu', sets);
   let won = 0;
   for (let seed = 901; seed <= 904; seed += 1) {
-    const arrivals = drawArrivals(sets, { count: 24_000, gpus: 100, load: 1, weights }, seededChance(seed));
+    const arrivals = drawArrivals(sets, { count: 24_000, gpus: 100, load: 1, weights }, seededRandom(seed));
     const run = (one: Rule): number => churn(one.table, arrivals, { gpus: 100, warmUp: 4000 }).units;
     won += 100 * (run(rule) - run(fragu));
   }
@@ -89,7 +89,7 @@ describe('the loss system', () => {
   it('gives the smallest load everything', () => {
     const sets = setsOf('h100-80gb');
     const fragu = published('fragu', sets);
-    const arrivals: Arrivals = drawArrivals(sets, { count: 5000, gpus: 100, load: 0.2, weights: bimodal }, seededChance(3));
+    const arrivals: Arrivals = drawArrivals(sets, { count: 5000, gpus: 100, load: 0.2, weights: bimodal }, seededRandom(3));
     expect(churn(fragu.table, arrivals, { gpus: 100, warmUp: 1000 })).toMatchObject({ count: 1, units: 1 });
   });
 
@@ -98,7 +98,7 @@ describe('the loss system', () => {
     const units = (name: string): number => {
       let sum = 0;
       for (let seed = 1; seed <= 4; seed += 1) {
-        const arrivals = drawArrivals(sets, { count: 24_000, gpus: 100, load: 1, weights: [1, 1, 1, 1, 1, 1] }, seededChance(seed));
+        const arrivals = drawArrivals(sets, { count: 24_000, gpus: 100, load: 1, weights: [1, 1, 1, 1, 1, 1] }, seededRandom(seed));
         sum += 25 * churn(published(name, sets).table, arrivals, { gpus: 100, warmUp: 4000 }).units;
       }
       return sum;

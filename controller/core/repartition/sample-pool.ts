@@ -7,6 +7,7 @@ import type { MigGrid } from '@astrago/shared/domain/mig/grid';
 import { inOrder } from '@astrago/shared/domain/mig/layout';
 import { claimsMediaEngines, type ProfileName } from '@astrago/shared/domain/mig/profile';
 import { parseSlice, type WantedSlice } from '@astrago/shared/domain/mig/slice';
+import { seededRandom } from '../cluster/sample-random.ts';
 import { type DemandClass, demandOf, type WaitingPiece } from './demand.ts';
 import type { Movability, Pool, PoolGpu, Standing, UsedSlice } from './pool.ts';
 
@@ -54,21 +55,10 @@ export interface SamplePoolOptions {
   readonly cpuMilliPerGpu: number;
 }
 
-/** A number in [0, 1) at each call, the same for a seed. */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 const notOpen: readonly Standing[] = ['pinned', 'cut-by-other', 'settling', 'ailing', 'closed'];
 
 export function samplePool(options: SamplePoolOptions): Pool {
-  const random = randomOf(options.seed);
+  const random = seededRandom(options.seed);
   const gpus: PoolGpu[] = [];
   const nodes = Array.from({ length: options.nodes }, (_, index) => {
     const name = `n${index}` as NodeName;
@@ -109,7 +99,7 @@ function useOf(slice: WantedSlice, workload: string, movable: number, random: ()
 
 /** @param pieces that wait. */
 export function sampleDemand(grid: MigGrid, seed: number, pieces: number): readonly DemandClass[] {
-  const random = randomOf(seed ^ 0x5bd1e995);
+  const random = seededRandom(seed ^ 0x5bd1e995);
   const profiles = grid.profiles.filter(({ name }) => !claimsMediaEngines(name));
   const queue = Array.from({ length: pieces }, (): WaitingPiece => {
     const common = {

@@ -5,6 +5,7 @@ import { auditInvariants } from '../audit.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { AllocationRecord, WorkloadRecord } from '../cluster/records.ts';
 import { allocationIds } from '../cluster/sample-cluster.ts';
+import { seededRandom } from '../cluster/sample-random.ts';
 import { below, changeNode, observeAgain, pick, pinAtRandom, type Random, sampleWorld, workAtRandom } from '../cluster/sample-world.ts';
 import { censusOf } from '../explain/census.ts';
 import { bestFit } from '../placement/policies/best-fit.ts';
@@ -17,17 +18,7 @@ import { tryNow } from './fits.ts';
 import { applyBind } from './round.ts';
 import { Scheduler } from './scheduler.ts';
 
-/** A stream of numbers for each seed, so that a failing case is one number. */
-function randomOf(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
+/** A stream of numbers for each, so that a failing case is one number. */
 const seeds = fc.integer({ min: 0, max: 2 ** 31 });
 
 /** Drives a cluster through arrivals, ends, and changes of nodes and layouts. */
@@ -39,7 +30,7 @@ class Drive {
   #sequence = 0;
 
   constructor(seed: number, nodesMax: number, scheduler?: (cluster: Cluster) => Scheduler) {
-    this.random = randomOf(seed);
+    this.random = seededRandom(seed);
     this.cluster = sampleWorld(this.random, nodesMax);
     this.scheduler = scheduler?.(this.cluster) ?? new Scheduler(this.cluster);
   }

@@ -36,7 +36,7 @@ export function makeRoom(
       const left = candidates.filter((candidate) => !chosen.includes(candidate));
       const found = roomForOne(round, member, left, scope);
       if (found === undefined) return undefined;
-      release(round, found);
+      round.release(found.map(({ allocation }) => allocation));
       chosen.push(...found);
       if (!round.afresh().tryPlace(member, scope)) return undefined;
     }
@@ -45,7 +45,7 @@ export function makeRoom(
   if (victims === undefined || victims.length === 0) return undefined;
   const needed = prune(victims, (kept) =>
     cluster.attempt(() => {
-      release(round, kept);
+      round.release(kept.map(({ allocation }) => allocation));
       return placeUnit(round.afresh(), unit, scope).kind === 'bound';
     }),
   );
@@ -56,10 +56,6 @@ export function makeRoom(
     cause,
     beneficiary: first.id,
   }));
-}
-
-function release({ cluster }: Round, victims: readonly Candidate[]): void {
-  for (const { allocation } of victims) cluster.apply({ kind: 'allocation-released', id: allocation.id });
 }
 
 /** Drops whoever is not needed, the worst victims first; `undefined` when all of them are not enough. */
@@ -130,7 +126,7 @@ function roomOnNode(
   const scope: Scope = { name: undefined, accepts: (bay) => bay.node === node };
   const isEnough = (victims: readonly Candidate[]): boolean =>
     round.cluster.attempt(() => {
-      release(round, victims);
+      round.release(victims.map(({ allocation }) => allocation));
       return round.afresh().tryPlace(member, scope);
     });
   // Those that are no larger than the ask first: what is stopped should not be more than what is asked for.

@@ -42,7 +42,7 @@ export function reservationFor(round: Round, unit: QueuedUnit, scope: Scope | un
         continue;
       }
       ending.push(...opening.ending);
-      release(round, opening.ending);
+      round.release(opening.ending);
       if (!round.afresh().tryPlace(member, onNode(opening.node))) return undefined;
       const spareGpus = round.scheduler.bays
         .room()
@@ -63,13 +63,9 @@ export function reservationFor(round: Round, unit: QueuedUnit, scope: Scope | un
 function wouldFit(round: Round, unit: QueuedUnit, found: readonly Reservation[], ending: readonly AllocationRecord[]): boolean {
   const nodes = new Set(found.map(({ node }) => node));
   return round.cluster.attempt(() => {
-    release(round, ending);
+    round.release(ending);
     return placeUnit(round.afresh(), unit, { name: undefined, accepts: (bay) => nodes.has(bay.node) }).kind === 'bound';
   });
-}
-
-function release({ cluster }: Round, allocations: readonly AllocationRecord[]): void {
-  for (const { id } of allocations) cluster.apply({ kind: 'allocation-released', id });
 }
 
 function onNode(node: NodeName): Scope {
@@ -135,10 +131,7 @@ function openingOn(round: Round, member: WorkloadRecord, node: NodeName): Openin
   const ends = byEnd(round, node);
   const fitsWithout = (count: number): boolean =>
     cluster.attempt(() => {
-      release(
-        round,
-        ends.slice(0, count).map(({ allocation }) => allocation),
-      );
+      round.release(ends.slice(0, count).map(({ allocation }) => allocation));
       return round.afresh().tryPlace(member, onNode(node));
     });
   let low = 1;

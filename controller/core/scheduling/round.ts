@@ -95,6 +95,11 @@ export class Round {
     return free;
   }
 
+  /** As if they had ended. For trials: whoever began one undoes it. */
+  release(allocations: readonly AllocationRecord[]): void {
+    for (const { id } of allocations) this.cluster.apply({ kind: 'allocation-released', id });
+  }
+
   /** Gives back what was bound since the mark. */
   undoTo(mark: number): void {
     this.cluster.undoTo(mark);

@@ -1,4 +1,5 @@
 import { Cluster } from '../cluster/cluster.ts';
+import { putStored } from '../cluster/stored.ts';
 import { snapshotHead, snapshotShape } from './saved-shape.ts';
 import type { SavedCluster, Snapshot } from './snapshot.ts';
 
@@ -16,13 +17,8 @@ export function loadSnapshot(document: unknown): LoadedSnapshot {
   const dangling = danglingIn(saved);
   if (dangling !== undefined) return { kind: 'unreadable', text: dangling };
   const cluster = new Cluster();
-  for (const record of saved.workspaces) cluster.apply({ kind: 'workspace', record });
-  for (const record of saved.nodes) cluster.apply({ kind: 'node', record });
-  for (const record of saved.layouts) cluster.apply({ kind: 'layout', record });
-  for (const record of saved.workloads) cluster.apply({ kind: 'workload', record });
-  for (const record of saved.allocations) cluster.apply({ kind: 'allocation', record });
+  putStored(cluster, saved);
   for (const node of saved.observed) cluster.apply({ kind: 'observed-node', node });
-  for (const record of saved.reservations) cluster.apply({ kind: 'reservation', record });
   cluster.asked.restore(saved.asked.total, saved.asked.counts, saved.asked.ends);
   cluster.keep();
   return { kind: 'cluster', cluster, nowMs };

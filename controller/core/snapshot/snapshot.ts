@@ -1,7 +1,7 @@
 // All that a decision depends on, as plain data.
 import type { AskedCount } from '../cluster/asked.ts';
 import type { ObservedNode } from '../cluster/observed.ts';
-import type { AllocationRecord, LayoutRecord, NodeRecord, ReservationRecord, WorkloadRecord, WorkspaceRecord } from '../cluster/records.ts';
+import type { StoredRecords } from '../cluster/stored.ts';
 
 export const snapshotFormat = 'astrago-snapshot';
 /** Grows when an older program could not read what is saved. */
@@ -18,14 +18,8 @@ export interface Snapshot {
 }
 
 /** Each list in the order in which the cluster holds it: some choices among equals follow it. */
-export interface SavedCluster {
-  readonly workspaces: readonly WorkspaceRecord[];
-  readonly nodes: readonly NodeRecord[];
-  readonly layouts: readonly LayoutRecord[];
-  readonly workloads: readonly WorkloadRecord[];
-  readonly allocations: readonly AllocationRecord[];
+export interface SavedCluster extends StoredRecords {
   readonly observed: readonly ObservedNode[];
-  readonly reservations: readonly ReservationRecord[];
   /** The demand that placement keeps room for, and what has ended. */
   readonly asked: {
     readonly total: number;

@@ -5,6 +5,7 @@ import { auditInvariants, type Finding } from '#core/audit';
 import type { Change } from '#core/cluster/change';
 import type { Cluster } from '#core/cluster/cluster';
 import { hasEnded } from '#core/cluster/records';
+import { putStored } from '#core/cluster/stored';
 import type { Solve } from '#core/repartition/milp-outcome';
 import { forgetEndedReservations } from './commands/reserve.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -191,13 +192,8 @@ export class Controller {
 /** Fills the cluster from the store; gives the highest sequence in it. */
 function loadInto(cluster: Cluster, store: Store): number {
   const loaded = store.load();
-  for (const record of loaded.workspaces) cluster.apply({ kind: 'workspace', record });
-  for (const record of loaded.reservations) cluster.apply({ kind: 'reservation', record });
   for (const record of loaded.pools) cluster.apply({ kind: 'pool', record });
-  for (const record of loaded.nodes) cluster.apply({ kind: 'node', record });
-  for (const record of loaded.layouts) cluster.apply({ kind: 'layout', record });
-  for (const record of loaded.workloads) cluster.apply({ kind: 'workload', record });
-  for (const record of loaded.allocations) cluster.apply({ kind: 'allocation', record });
+  putStored(cluster, loaded);
   cluster.keep();
   return loaded.sequence;
 }

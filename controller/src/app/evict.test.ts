@@ -5,6 +5,7 @@ import { Cluster } from '#core/cluster/cluster';
 import type { ObservedAllocationState } from '#core/cluster/observed';
 import type { WorkloadRecord } from '#core/cluster/records';
 import { allocationIds, h100, observedNode, sampleCluster, sampleWorkload, slice } from '#core/cluster/sample-cluster';
+import { putStored } from '#core/cluster/stored';
 import { allocationChange, stepWorkload } from '#core/workload';
 import { OpenedStore } from '../testing/opened-store.ts';
 import { stop } from './commands/stop.ts';
@@ -35,9 +36,7 @@ class EvictionBench implements Disposable {
   killAndStart(): void {
     const loaded = this.opened.reopen().load();
     this.cluster = new Cluster();
-    for (const record of loaded.layouts) this.cluster.apply({ kind: 'layout', record });
-    for (const record of loaded.workloads) this.cluster.apply({ kind: 'workload', record });
-    for (const record of loaded.allocations) this.cluster.apply({ kind: 'allocation', record });
+    putStored(this.cluster, loaded);
     this.cluster.apply({ kind: 'observed-node', node: observedNode({ name: node, gpus: [h100] }) });
     this.cluster.keep();
     this.#journal = this.#open();

@@ -2,15 +2,8 @@
 
 import type { NodeName } from '@astrago/shared/domain/ids';
 import type { Change } from '#core/cluster/change';
-import type {
-  AllocationRecord,
-  LayoutRecord,
-  NodeRecord,
-  PoolRecord,
-  ReservationRecord,
-  WorkloadRecord,
-  WorkspaceRecord,
-} from '#core/cluster/records';
+import type { PoolRecord, WorkloadRecord } from '#core/cluster/records';
+import type { StoredRecords } from '#core/cluster/stored';
 import type { Order, RefusalReason } from './desired-state.ts';
 
 /** Who changed what; one row of the audit log each. */
@@ -47,13 +40,7 @@ export interface Batch {
   readonly tokens?: readonly TokenRecord[];
 }
 
-export interface LoadedState {
-  readonly workloads: readonly WorkloadRecord[];
-  readonly allocations: readonly AllocationRecord[];
-  readonly layouts: readonly LayoutRecord[];
-  readonly nodes: readonly NodeRecord[];
-  readonly workspaces: readonly WorkspaceRecord[];
-  readonly reservations: readonly ReservationRecord[];
+export interface LoadedState extends StoredRecords {
   readonly pools: readonly PoolRecord[];
   /** The highest ever given. */
   readonly sequence: number;

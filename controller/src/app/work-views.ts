@@ -1,8 +1,10 @@
 // What people submitted, in the shapes of the API. What is unknown is left out.
+
 import type { Gang, Workload } from '@astrago/api';
 import type { WorkloadId } from '@astrago/shared/domain/ids';
 import type { Cluster } from '#core/cluster/cluster';
 import { type Constraints, type GpuAsk, hasEnded, type ShareKind, type WorkloadRecord } from '#core/cluster/records';
+import { declaredEndMs } from '#core/scheduling/expected-end';
 import type { WaitingReasons } from './waiting.ts';
 
 /** What keeps an allocation to its share of a GPU that is not cut. */
@@ -48,7 +50,7 @@ export function workloadView(cluster: Cluster, waiting: WaitingReasons, record: 
     startedAtMs: record.startedAtMs,
     endedAtMs: record.endedAtMs,
     expectedSeconds: record.expectedSeconds,
-    expectedEndMs: expectedEndMs(record),
+    expectedEndMs: hasEnded(record.phase) ? undefined : declaredEndMs(record),
   };
 }
 
@@ -89,9 +91,4 @@ function constraintsView({ nodeLabels, tolerations, together, apart }: Constrain
     together: together?.map((wish) => ({ ...wish })),
     apart: apart === undefined ? undefined : { ...apart },
   };
-}
-
-function expectedEndMs({ phase, startedAtMs, expectedSeconds }: WorkloadRecord): number | undefined {
-  if (hasEnded(phase) || startedAtMs === undefined || expectedSeconds === undefined) return undefined;
-  return startedAtMs + expectedSeconds * 1000;
 }

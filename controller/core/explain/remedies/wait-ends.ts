@@ -1,4 +1,5 @@
 import type { AllocationRecord } from '../../cluster/records.ts';
+import { declaredEndMs } from '../../scheduling/expected-end.ts';
 import { cheapestToFree } from '../freeing.ts';
 import type { Candidate } from '../remedy.ts';
 import { smallestSet } from '../smallest-set.ts';
@@ -37,9 +38,8 @@ export function waitEnds(trial: Trial): readonly Candidate[] {
 function expectedEndMs({ cluster, nowMs }: Trial, allocation: AllocationRecord): number {
   const workload = cluster.workloads.get(allocation.workload);
   if (allocation.intent === 'stop' || workload === undefined || workload.phase === 'stopping') return nowMs;
-  const fromMs = workload.startedAtMs ?? workload.placedAtMs;
-  if (workload.expectedSeconds === undefined || fromMs === undefined) return Number.POSITIVE_INFINITY;
-  return Math.max(nowMs, fromMs + workload.expectedSeconds * 1000);
+  const endMs = declaredEndMs(workload, workload.startedAtMs ?? workload.placedAtMs);
+  return endMs === undefined ? Number.POSITIVE_INFINITY : Math.max(nowMs, endMs);
 }
 
 function byRoom(trial: Trial, endMs: (allocation: AllocationRecord) => number): readonly AllocationRecord[] | undefined {

@@ -1,10 +1,9 @@
 import type { NodeName } from '@astrago/shared/domain/ids';
-import type { AskFacts, AskPart } from '../cluster/asked.ts';
+import type { AskFacts } from '../cluster/asked.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ObservedGpu, ObservedNode } from '../cluster/observed.ts';
 import type { NodeRecord } from '../cluster/records.ts';
 import type { UncutStates } from '../placement/cut-outcomes.ts';
-import type { AskClass, Demand } from '../placement/demand.ts';
 import { GpuStates } from '../placement/gpu-state.ts';
 import { type Placement, PlacementIndex } from '../placement/placement-index.ts';
 import type { PlacementPolicy } from '../placement/policy.ts';
@@ -12,19 +11,9 @@ import { freeGpus, freeMilli, type Shape } from '../placement/shape.ts';
 import { type AskVariant, variantsOf } from './ask-variants.ts';
 import { type Bay, baysOf, shapeOf } from './bay.ts';
 import { GpuKinds } from './gpu-kind.ts';
+import { type Basis, demandOf, isNews, type Outlook } from './outlook.ts';
 import { isClosed, Pools } from './pools.ts';
 import { openMilli } from './standing.ts';
-
-/** What a policy is made for. Only as exact as matters: it is made anew when this has changed enough. */
-export interface Outlook {
-  readonly demand: Demand;
-  /** GPUs by pool. */
-  readonly capacity: readonly number[];
-  /** How much of them is free, in GPUs. */
-  readonly free: readonly number[];
-  /** 0 where next to nothing ends, 1 where at least half as much ends as is submitted; in quarters. */
-  readonly turnover: number;
-}
 
 export type PolicyMaker = (outlook: Outlook) => PlacementPolicy;
 
@@ -38,10 +27,6 @@ export interface Found {
 const outlookAgesAt = 500;
 /** On a large cluster it takes more of them to change anything, and each look costs more. */
 const baysPerSubmission = 4;
-/** A pool whose part in all that is free has changed by so much is another one for those who cannot go elsewhere. */
-const freeMovesAt = 0.05;
-/** A demand of which so much has moved to other asks is another one: the policy is made anew. */
-const demandMovesAt = 0.15;
 /** More asks than this are not remembered. */
 const variantsMax = 4096;
 
@@ -69,6 +54,7 @@ export class Bays {
   /** Label keys that some ask has insisted on, ascending. */
   #labelKeys: readonly string[] = [];
   #pools = new Pools();
+  #poolCount = 0;
   #bays: Bay[] = [];
   #seats = new Map<NodeName, Seat>();
   /** While the index is made. */
@@ -79,11 +65,17 @@ export class Bays {
   #perModel = false;
   #lookedAt = 0;
   #basis: Basis | undefined;
+  /** What was derived before something was tried that changed what bays or pools there are. */
+  #aside: Aside | undefined;
 
   constructor(cluster: Cluster, makePolicy: PolicyMaker) {
     this.#cluster = cluster;
     this.#makePolicy = makePolicy;
-    cluster.watch((node) => this.#changed.add(node));
+    cluster.watch((node) => {
+      this.#changed.add(node);
+      this.#aside?.changed.add(node);
+    });
+    cluster.watchTrials(() => this.#takeBack());
   }
 
   get states(): GpuStates {
@@ -106,6 +98,7 @@ export class Bays {
     const { asked, isTrying } = this.#cluster;
     this.refresh();
     if (isTrying) return;
+    this.insistOn(asked.labelKeys);
     const oldAt = Math.max(outlookAgesAt, this.#bays.length / baysPerSubmission);
     const isOld = asked.total - this.#lookedAt >= Math.min(oldAt, Math.max(16, this.#lookedAt));
     if (this.#basis?.isOfTrial !== true && this.#basis?.pools === this.#pools && !isOld) return;
@@ -127,6 +120,7 @@ export class Bays {
     this.#labelKeys = [];
     this.#perModel = false;
     this.#basis = undefined;
+    this.#aside = undefined;
   }
 
   /** The ways to meet an ask; none where no bay ever could. */
@@ -144,6 +138,7 @@ export class Bays {
   insistOn(labelKeys: readonly string[]): void {
     const fresh = labelKeys.filter((key) => !this.#labelKeys.includes(key));
     if (fresh.length === 0) return;
+    this.#putAside();
     this.#labelKeys = [...this.#labelKeys, ...fresh].sort();
     const isCarried = [...this.#cluster.nodes.values()].some(({ labels }) => fresh.some((key) => labels?.[key] !== undefined));
     if (isCarried) this.#build();
@@ -212,9 +207,10 @@ export class Bays {
 
   #build(): void {
     const cluster = this.#cluster;
+    this.#putAside();
     this.#changed.clear();
     this.#pools = new Pools();
-    this.#variants.clear();
+    this.#variants = new Map();
     this.#bays = [];
     this.#seats = new Map();
     const shapes: Shape[] = [];
@@ -231,6 +227,33 @@ export class Bays {
     if (this.#basis === undefined || !cluster.isTrying) this.#basis = this.#basisNow();
     this.#index = new PlacementIndex(shapes, this.#policy(), { states: this.#states, uncut: this.#uncut });
     this.#shapes = [];
+    this.#poolCount = this.#pools.count;
+  }
+
+  /** What is made in a trial is for that trial: the policy that goes with it was made for what is only tried. */
+  #putAside(): void {
+    const [index, pools, bays, seats, uncut] = [this.#index, this.#pools, this.#bays, this.#seats, this.#uncut];
+    if (!this.#cluster.isTrying || index === undefined || this.#aside !== undefined) return;
+    const [poolCount, variants, labelKeys, perModel] = [this.#poolCount, this.#variants, this.#labelKeys, this.#perModel];
+    this.#aside = { index, pools, poolCount, bays, seats, uncut, variants, labelKeys, perModel, changed: new Set(this.#changed) };
+  }
+
+  #takeBack(): void {
+    const aside = this.#aside;
+    if (aside === undefined) return;
+    this.#aside = undefined;
+    this.#index = aside.index;
+    this.#pools = aside.pools;
+    this.#bays = aside.bays;
+    this.#seats = aside.seats;
+    this.#uncut = aside.uncut;
+    // A node that was of no known pool has left its number behind.
+    aside.pools.keepFirst(aside.poolCount);
+    this.#variants = aside.variants;
+    this.#labelKeys = aside.labelKeys;
+    this.#perModel = aside.perModel;
+    this.#poolCount = aside.poolCount;
+    for (const node of aside.changed) this.#changed.add(node);
   }
 
   #update(index: PlacementIndex): void {
@@ -306,35 +329,19 @@ export class Bays {
   }
 }
 
-/** What an outlook is made of, without numbers that only hold for a while. */
-interface Basis {
-  readonly parts: readonly AskPart[];
-  /** GPUs by the key of their pool. */
-  readonly capacity: ReadonlyMap<string, number>;
-  readonly free: ReadonlyMap<string, number>;
-  readonly turnover: number;
+interface Aside {
+  readonly index: PlacementIndex;
   readonly pools: Pools;
-  readonly isOfTrial: boolean;
-}
-
-/** Scores stay as they are while nothing has changed enough. */
-function isNews(before: Basis, now: Basis): boolean {
-  if (before.isOfTrial || before.pools !== now.pools || before.turnover !== now.turnover) return true;
-  if (movedBetween(before.parts, now.parts) > demandMovesAt) return true;
-  // Where what is free lies is no matter where every ask could go everywhere.
-  const isChoosy = now.parts.some(({ facts }) => facts.model !== undefined || facts.nodeLabels !== undefined);
-  return isChoosy && farthest(before.free, now.free) > freeMovesAt;
-}
-
-function farthest(before: ReadonlyMap<string, number>, now: ReadonlyMap<string, number>): number {
-  const sum = (amounts: ReadonlyMap<string, number>): number =>
-    Math.max(
-      1,
-      [...amounts.values()].reduce((total, gpus) => total + gpus, 0),
-    );
-  const earlier = sum(before);
-  const later = sum(now);
-  return Math.max(0, ...[...now].map(([key, gpus]) => Math.abs(gpus / later - (before.get(key) ?? 0) / earlier)));
+  readonly bays: Bay[];
+  readonly seats: Map<NodeName, Seat>;
+  readonly uncut: UncutStates;
+  /** As many as there were when the index was made. */
+  readonly poolCount: number;
+  readonly variants: Map<string, readonly AskVariant[]>;
+  readonly labelKeys: readonly string[];
+  readonly perModel: boolean;
+  /** Nodes about which something has changed since, if only for the trial. */
+  readonly changed: Set<NodeName>;
 }
 
 function isBetter(variant: AskVariant, { score, node }: Placement, { variant: other, placement }: Found): boolean {
@@ -344,24 +351,4 @@ function isBetter(variant: AskVariant, { score, node }: Placement, { variant: ot
 
 function isAlike(one: Seat, other: Seat): boolean {
   return one.bays.length === other.bays.length && one.bays.every(({ kind }, at) => kind === other.bays[at]?.kind);
-}
-
-/** What was asked for lately. Before anything was, any one GPU is as likely as another. */
-function demandOf(parts: readonly AskPart[], pools: Pools): Demand {
-  const classes: AskClass[] = [];
-  const weights: number[] = [];
-  for (const { facts, part } of parts) {
-    for (const { ask } of variantsOf(facts, pools, false)) {
-      if (ask.gpus === 0) continue;
-      classes.push(ask);
-      weights.push(part);
-    }
-  }
-  return { classes, weights };
-}
-
-/** How much of all asks is for something else now, 0 to 1. */
-function movedBetween(before: readonly AskPart[], now: readonly AskPart[]): number {
-  const earlier = new Map(before.map(({ key, part }) => [key, part]));
-  return now.reduce((sum, { key, part }) => sum + Math.max(0, part - (earlier.get(key) ?? 0)), 0);
 }

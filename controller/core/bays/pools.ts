@@ -25,6 +25,13 @@ export class Pools {
     return this.#pools.length;
   }
 
+  /** Forgets those that were numbered later. */
+  keepFirst(count: number): void {
+    this.#pools.length = count;
+    this.#keys.length = count;
+    for (const [key, id] of this.#ids) if (id >= count) this.#ids.delete(key);
+  }
+
   at(id: number): Pool | undefined {
     return this.#pools[id];
   }

@@ -81,19 +81,29 @@ export class Asked {
   /** Submissions counted. */
   total = 0;
   #ends = { weight: 0, at: 0 };
+  #labelKeys: readonly string[] = [];
 
   /** Counts one more submission; the answer takes it back. */
   add(ask: Parameters<typeof askFacts>[0]): () => void {
     const key = askKeyOf(ask);
     const facts = askFacts(ask);
     const before = this.#counts.get(key);
+    const labelKeys = this.#labelKeys;
+    const fresh = Object.keys(facts.nodeLabels ?? {}).filter((label) => !labelKeys.includes(label));
+    if (fresh.length > 0) this.#labelKeys = [...labelKeys, ...fresh];
     this.total += 1;
     this.#counts.set(key, { facts, weight: 1 + (before === undefined ? 0 : this.#weightNow(before)), at: this.total });
     return () => {
+      this.#labelKeys = labelKeys;
       this.total -= 1;
       if (before === undefined) this.#counts.delete(key);
       else this.#counts.set(key, before);
     };
+  }
+
+  /** Of nodes, that anybody has insisted on. */
+  get labelKeys(): readonly string[] {
+    return this.#labelKeys;
   }
 
   /** Counts what ended and gave back GPUs; the answer takes it back. */
@@ -140,6 +150,7 @@ export class Asked {
     this.#ends = ends;
     this.#counts.clear();
     for (const count of counts) this.#counts.set(askKey(count.facts), count);
+    this.#labelKeys = [...new Set(counts.flatMap(({ facts }) => Object.keys(facts.nodeLabels ?? {})))];
   }
 
   #weightNow({ weight, at }: AskedCount): number {

@@ -56,6 +56,7 @@ export class Cluster {
   readonly #uses = new Map<NodeName, NodeUse>();
   readonly #trail: (() => void)[] = [];
   #trials = 0;
+  readonly #trialWatchers: (() => void)[] = [];
   readonly #borrowed = new Set<AllocationId>();
   readonly #allocationWatchers: ((allocation: AllocationRecord, sign: 1 | -1) => void)[] = [];
   readonly #watchers: ((node: NodeName) => void)[] = [];
@@ -102,9 +103,10 @@ export class Cluster {
     try {
       return trial();
     } finally {
-      this.#trials -= 1;
       this.undoTo(mark);
       this.revision = revision;
+      this.#trials -= 1;
+      if (this.#trials === 0) for (const ended of this.#trialWatchers) ended();
     }
   }
 
@@ -172,6 +174,11 @@ export class Cluster {
   /** Told of every node about which anything has changed, or was undone. For what is derived from the cluster. */
   watch(changed: (node: NodeName) => void): void {
     this.#watchers.push(changed);
+  }
+
+  /** Told when all that was tried is undone. */
+  watchTrials(ended: () => void): void {
+    this.#trialWatchers.push(ended);
   }
 
   /** Told of every allocation that comes (1) or goes (-1), also when that is undone. For what is counted along. */

@@ -217,7 +217,8 @@ describe('an attempt', () => {
         });
         expect({ everything: everything(cluster), answers: answers(), revision: cluster.revision }).toEqual(before);
       }),
-      { numRuns: 80 },
+      // The second left behind a policy that was made for what was only tried.
+      { numRuns: 80, examples: [[1], [497_291_883]] },
     );
   });
 });

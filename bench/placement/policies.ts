@@ -1,6 +1,5 @@
 import type { PolicyMaker } from '@astrago/controller/core/bays/bays';
 import type { AskClass, Demand } from '@astrago/controller/core/placement/demand';
-import { demandEstimate } from '@astrago/controller/core/placement/demand-estimate';
 import { type Placement, PlacementIndex } from '@astrago/controller/core/placement/placement-index';
 import { bestFit, dotProduct } from '@astrago/controller/core/placement/policies/best-fit';
 import { clustering, packing } from '@astrago/controller/core/placement/policies/clustering';
@@ -10,6 +9,7 @@ import { firstFit, spread } from '@astrago/controller/core/placement/policies/or
 import { RandomPlacement } from '@astrago/controller/core/placement/random-placement';
 import type { Shape } from '@astrago/controller/core/placement/shape';
 import { fillByOutlook } from '@astrago/controller/core/scheduling/scheduler';
+import { demandEstimate } from './demand-estimate.ts';
 import type { OpenbNode } from './openb.ts';
 
 export interface Placer {

@@ -1,4 +1,4 @@
-import type { AskClass, Demand } from './demand.ts';
+import type { AskClass, Demand } from '@astrago/controller/core/placement/demand';
 
 /** What is expected, from what has arrived. */
 export interface DemandEstimate {

@@ -1,5 +1,6 @@
+import { seededRandom } from '@astrago/controller/core/cluster/sample-random';
+import type { AskClass } from '@astrago/controller/core/placement/demand';
 import { describe, expect, it } from 'vitest';
-import type { AskClass } from './demand.ts';
 import { demandEstimate } from './demand-estimate.ts';
 
 const ask = (milli: number, pools?: readonly number[]): AskClass => ({
@@ -10,14 +11,6 @@ const ask = (milli: number, pools?: readonly number[]): AskClass => ({
   pools: pools === undefined ? undefined : new Set(pools),
 });
 
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 /** Draws from a hundred classes, some of which are a hundred times as common as others. */
 function arrive(estimate: ReturnType<typeof demandEstimate>, count: number, next: () => number, from = 0): void {
   for (let at = 0; at < count; at += 1) estimate.arrived(ask(from + 1 + Math.floor(100 * next() ** 3)));
@@ -27,7 +20,7 @@ describe('the demand that is learned', () => {
   it('is nothing until something was seen, and is known after a few arrivals', () => {
     const estimate = demandEstimate();
     expect(estimate.demand.classes).toEqual([]);
-    arrive(estimate, 100, random(1));
+    arrive(estimate, 100, seededRandom(1));
     expect(estimate.demand.classes.length).toBeGreaterThan(10);
   });
 
@@ -48,7 +41,7 @@ describe('the demand that is learned', () => {
 
   it.each([1, 2, 3, 4, 5])('is made known anew only as it is known better, while the mix stays (seed %i)', (seed) => {
     const estimate = demandEstimate();
-    const next = random(seed);
+    const next = seededRandom(seed);
     arrive(estimate, 40_000, next);
     const { version } = estimate;
     expect(version).toBeLessThanOrEqual(16);
@@ -58,7 +51,7 @@ describe('the demand that is learned', () => {
 
   it('follows a mix that changes', () => {
     const estimate = demandEstimate();
-    const next = random(7);
+    const next = seededRandom(7);
     arrive(estimate, 20_000, next);
     const { version } = estimate;
     arrive(estimate, 20_000, next, 500);
